@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A virtual CXL HDM decoder capability structure
+ *
+ * DOC: HDM decoder model
+ *
+ * Decides what a guest sees when it reads and writes the HDM decoders of an
+ * endpoint (CXL r4.0 sec 8.2.4.20). It knows no device, lock, allocation,
+ * address space or errno, and builds unchanged in the kernel, in KUnit, in
+ * user space tests and in fuzzers.
+ *
+ * Values are in CPU byte order, offsets in bytes from the start of the
+ * structure. Every function is total: any offset, length and value is taken.
+ *
+ * An access of any width is turned into writes of whole dwords with a mask of
+ * the bytes that it covers, lowest address first. Only then is the decoder's
+ * state looked at, by which of its bits changed. So a wide access does what
+ * the same bytes do in any split, in ascending order.
+ *
+ * The life of a decoder:
+ *
+ *	             COMMIT 0->1, fits              COMMIT 0->1, LOCK, fits
+ *	committed <------------------- idle ----------------------> locked
+ *	          ------------------->   ^ |                          |
+ *	             COMMIT 1->0         | | COMMIT 0->1, no fit      | reset
+ *	                      COMMIT 1->0| v                          v
+ *	                              error (ERR_NOT_COMMITTED)     idle
+ *
+ * A committed decoder takes no write but COMMIT 1->0, a locked one none at
+ * all. "Fits" is decided by hdm_fits(). The physical decoder is never written.
+ */
+#include <linux/bitfield.h>
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#include "hdm.h"
+
+#define REG(off)	((off) / 4)
+#define NR_DEC_REGS	(CXL_HDM_DECODER_STRIDE / 4)
+
+/* Bits that a write may change while the decoder is not committed. */
+static const u32 dec_writable[NR_DEC_REGS] = {
+	[REG(CXL_HDM_BASE_LO)]	= CXL_HDM_LO_MASK,
+	[REG(CXL_HDM_BASE_HI)]	= GENMASK(31, 0),
+	[REG(CXL_HDM_SIZE_LO)]	= CXL_HDM_LO_MASK,
+	[REG(CXL_HDM_SIZE_HI)]	= GENMASK(31, 0),
+	[REG(CXL_HDM_CTRL)]	= CXL_HDM_CTRL_IG | CXL_HDM_CTRL_IW |
+				  CXL_HDM_CTRL_LOCK | CXL_HDM_CTRL_COMMIT,
+	[REG(CXL_HDM_SKIP_LO)]	= CXL_HDM_LO_MASK,
+	[REG(CXL_HDM_SKIP_HI)]	= GENMASK(31, 0),
+};
+
+static u64 dec_u64(const u32 *dec, unsigned int lo)
+{
+	return dec[REG(lo)] | (u64)dec[REG(lo) + 1] << 32;
+}
+
+static bool dec_committed(const u32 *dec)
+{
+	return dec[REG(CXL_HDM_CTRL)] & CXL_HDM_CTRL_COMMITTED;
+}
+
+/**
+ * vfio_cxl_hdm_count - number of decoders that a capability register announces
+ * @cap: HDM Decoder Capability register (CXL r4.0 sec 8.2.4.20.1)
+ *
+ * Return: 1 to %CXL_HDM_DECODER_MAX, or 0 when the encoding is reserved or is
+ * one that only switches and host bridges may have.
+ */
+unsigned int vfio_cxl_hdm_count(u32 cap)
+{
+	unsigned int enc = FIELD_GET(CXL_HDM_CAP_COUNT, cap);
+
+	if (!enc)
+		return 1;
+	return enc * 2 <= CXL_HDM_DECODER_MAX ? enc * 2 : 0;
+}
+
+/**
+ * vfio_cxl_hdm_init - make a fresh virtual HDM block for one physical one
+ * @s: state to fill in
+ * @hw: facts of the physical block
+ *
+ * Return: false, with @s untouched, when @hw cannot be modelled: a decoder
+ * count that no device may have, or a size that is zero or not a multiple of
+ * 256 MiB.
+ */
+bool vfio_cxl_hdm_init(struct vfio_cxl_hdm *s,
+		       const struct vfio_cxl_hdm_hw *hw)
+{
+	if (!vfio_cxl_hdm_count(hw->cap) || !hw->size ||
+	    (u32)hw->size & ~CXL_HDM_LO_MASK)
+		return false;
+
+	s->hw = *hw;
+	vfio_cxl_hdm_reset(s);
+	return true;
+}
+
+/**
+ * vfio_cxl_hdm_reset - bring a virtual HDM block back to its first state
+ * @s: state made by vfio_cxl_hdm_init()
+ *
+ * Decoder 0 has the SIZE of the physical one, BASE 0, and is neither committed
+ * nor locked; all others are zero. Nothing of the past remains.
+ */
+void vfio_cxl_hdm_reset(struct vfio_cxl_hdm *s)
+{
+	const struct vfio_cxl_hdm_hw hw = s->hw;
+
+	*s = (struct vfio_cxl_hdm) {
+		.hw = hw,
+		.nr = vfio_cxl_hdm_count(hw.cap),
+		.cap = hw.cap & CXL_HDM_CAP_DEFINED,
+		.global = hw.global & CXL_HDM_GLOBAL_ENABLE,
+		.dec[0] = {
+			[REG(CXL_HDM_SIZE_LO)] = (u32)hw.size,
+			[REG(CXL_HDM_SIZE_HI)] = hw.size >> 32,
+			[REG(CXL_HDM_CTRL)] = hw.ctrl & (CXL_HDM_CTRL_TYPE |
+							 CXL_HDM_CTRL_BI),
+		},
+	};
+}
+
+/**
+ * vfio_cxl_hdm_size - length of the structure
+ * @s: state
+ *
+ * Return: bytes from the capability register to the end of the last decoder.
+ */
+u32 vfio_cxl_hdm_size(const struct vfio_cxl_hdm *s)
+{
+	return CXL_HDM_DECODER(s->nr);
+}
+
+/*
+ * Whether decoder @n may be committed as it stands: CXL r4.0 sec 8.2.4.20.12
+ * (order, no overlap, DPA within the device) plus what this model does not do
+ * (interleave).
+ */
+static bool hdm_fits(const struct vfio_cxl_hdm *s, unsigned int n)
+{
+	const u32 *dec = s->dec[n];
+	u64 base = dec_u64(dec, CXL_HDM_BASE_LO);
+	u64 size = dec_u64(dec, CXL_HDM_SIZE_LO);
+	u64 left = s->hw.size;
+	unsigned int i;
+
+	if (FIELD_GET(CXL_HDM_CTRL_IW, dec[REG(CXL_HDM_CTRL)]))
+		return false;
+	if (!size || base + size < base)
+		return false;
+
+	for (i = 0; i <= n; i++) {
+		u64 skip = dec_u64(s->dec[i], CXL_HDM_SKIP_LO);
+		u64 len = dec_u64(s->dec[i], CXL_HDM_SIZE_LO);
+
+		if (i < n && !dec_committed(s->dec[i]))
+			return false;
+		if (skip > left || len > left - skip)
+			return false;
+		left -= skip + len;
+	}
+
+	if (n) {
+		const u32 *prev = s->dec[n - 1];
+
+		if (base < dec_u64(prev, CXL_HDM_BASE_LO) +
+			   dec_u64(prev, CXL_HDM_SIZE_LO))
+			return false;
+	}
+	return true;
+}
+
+static struct vfio_cxl_hdm_effect hdm_write_dec(struct vfio_cxl_hdm *s,
+						unsigned int n,
+						unsigned int reg,
+						u32 val, u32 mask)
+{
+	struct vfio_cxl_hdm_effect effect = {};
+	u32 *dec = s->dec[n];
+	u32 *ctrl = &dec[REG(CXL_HDM_CTRL)];
+	u32 old = *ctrl;
+
+	mask &= dec_writable[reg];
+	if (dec_committed(dec)) {
+		bool last = n + 1 == s->nr || !dec_committed(s->dec[n + 1]);
+
+		/* Decoders go in the reverse of the order in which they came. */
+		if (old & CXL_HDM_CTRL_LOCK || reg != REG(CXL_HDM_CTRL) ||
+		    !last)
+			return effect;
+		mask &= CXL_HDM_CTRL_COMMIT;
+	}
+	dec[reg] = (dec[reg] & ~mask) | (val & mask);
+
+	if (!((old ^ *ctrl) & CXL_HDM_CTRL_COMMIT))
+		return effect;
+
+	*ctrl &= ~(CXL_HDM_CTRL_COMMITTED | CXL_HDM_CTRL_ERR);
+	if (!(*ctrl & CXL_HDM_CTRL_COMMIT)) {
+		if (old & CXL_HDM_CTRL_COMMITTED)
+			effect.unmap = BIT(n);
+	} else if (hdm_fits(s, n)) {
+		*ctrl |= CXL_HDM_CTRL_COMMITTED;
+		effect.map = BIT(n);
+	} else {
+		*ctrl |= CXL_HDM_CTRL_ERR;
+	}
+	return effect;
+}
+
+static void hdm_write_global(struct vfio_cxl_hdm *s, u32 val, u32 mask)
+{
+	mask &= CXL_HDM_GLOBAL_ENABLE |
+		(s->cap & CXL_HDM_CAP_POISON_ON_ERR ?
+		 CXL_HDM_GLOBAL_POISON_ON_ERR : 0);
+	s->global = (s->global & ~mask) | (val & mask);
+}
+
+static u32 hdm_read_dword(const struct vfio_cxl_hdm *s, u32 off)
+{
+	if (off == CXL_HDM_CAP)
+		return s->cap;
+	if (off == CXL_HDM_GLOBAL)
+		return s->global;
+	if (off < CXL_HDM_DECODER(0) || off >= vfio_cxl_hdm_size(s))
+		return 0;
+	off -= CXL_HDM_DECODER(0);
+	return s->dec[off / CXL_HDM_DECODER_STRIDE]
+		     [REG(off % CXL_HDM_DECODER_STRIDE)];
+}
+
+static struct vfio_cxl_hdm_effect hdm_write_dword(struct vfio_cxl_hdm *s,
+						  u32 off, u32 val, u32 mask)
+{
+	struct vfio_cxl_hdm_effect none = {};
+
+	if (off == CXL_HDM_GLOBAL)
+		hdm_write_global(s, val, mask);
+	if (off < CXL_HDM_DECODER(0) || off >= vfio_cxl_hdm_size(s))
+		return none;
+	off -= CXL_HDM_DECODER(0);
+	return hdm_write_dec(s, off / CXL_HDM_DECODER_STRIDE,
+			     REG(off % CXL_HDM_DECODER_STRIDE), val, mask);
+}
+
+/**
+ * vfio_cxl_hdm_read - read from the virtual HDM block
+ * @s: state
+ * @off: offset of the first byte; anything outside the structure reads as zero
+ * @len: number of bytes, 0 to 8; more are taken as 8
+ *
+ * Return: the bytes, the first in bits 7:0.
+ */
+u64 vfio_cxl_hdm_read(const struct vfio_cxl_hdm *s, u32 off, unsigned int len)
+{
+	u64 val = 0;
+	unsigned int i;
+
+	if (off >= vfio_cxl_hdm_size(s))
+		return 0;
+	for (i = 0; i < len && i < 8; i++) {
+		u32 dword = hdm_read_dword(s, (off + i) & ~3);
+
+		val |= (u64)(dword >> 8 * ((off + i) & 3) & 0xff) << 8 * i;
+	}
+	return val;
+}
+
+/**
+ * vfio_cxl_hdm_write - write to the virtual HDM block
+ * @s: state
+ * @off: offset of the first byte; writes outside the structure are dropped
+ * @len: number of bytes, 0 to 8; more are taken as 8
+ * @val: the bytes, the first in bits 7:0
+ *
+ * Return: which decoders became committed or uncommitted.
+ */
+struct vfio_cxl_hdm_effect vfio_cxl_hdm_write(struct vfio_cxl_hdm *s, u32 off,
+					      unsigned int len, u64 val)
+{
+	struct vfio_cxl_hdm_effect effect = {}, one;
+	u32 dword = 0, mask = 0;
+	unsigned int i;
+
+	if (off >= vfio_cxl_hdm_size(s))
+		return effect;
+	if (len > 8)
+		len = 8;
+	for (i = 0; i < len; i++) {
+		unsigned int shift = 8 * ((off + i) & 3);
+
+		dword |= (u32)(val >> 8 * i & 0xff) << shift;
+		mask |= 0xffU << shift;
+		if (i + 1 < len && shift != 24)
+			continue;
+
+		one = hdm_write_dword(s, (off + i) & ~3, dword, mask);
+		effect.map |= one.map;
+		effect.unmap |= one.unmap;
+		dword = 0;
+		mask = 0;
+	}
+	return effect;
+}
+
+/**
+ * vfio_cxl_hdm_range - the range of a committed decoder
+ * @s: state
+ * @n: decoder, from 0
+ * @base: set to the first guest physical address
+ * @size: set to the number of bytes
+ *
+ * Return: false, with @base and @size untouched, when decoder @n does not
+ * exist or is not committed.
+ */
+bool vfio_cxl_hdm_range(const struct vfio_cxl_hdm *s, unsigned int n,
+			u64 *base, u64 *size)
+{
+	if (n >= s->nr || !dec_committed(s->dec[n]))
+		return false;
+
+	*base = dec_u64(s->dec[n], CXL_HDM_BASE_LO);
+	*size = dec_u64(s->dec[n], CXL_HDM_SIZE_LO);
+	return true;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * VFIO user API of a CXL accelerator (CXL.mem device outside the memory class)
+ *
+ * Section numbers refer to the CXL specification, revision 4.0. All fields are
+ * in CPU byte order. Every struct here has a fixed layout that is the same for
+ * 32-bit and 64-bit user space.
+ */
+#ifndef _UAPI_LINUX_VFIO_CXL_H
+#define _UAPI_LINUX_VFIO_CXL_H
+
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+/**
+ * DOC: VFIO_DEVICE_FLAGS_CXL
+ *
+ * Set in &vfio_device_info.flags when the device is a CXL device and is bound
+ * to vfio-cxl-pci. &struct vfio_device_info_cap_cxl is then in the capability
+ * chain of VFIO_DEVICE_GET_INFO.
+ */
+#ifndef VFIO_DEVICE_FLAGS_CXL
+#define VFIO_DEVICE_FLAGS_CXL		(1 << 9)
+#endif
+
+#define VFIO_DEVICE_INFO_CAP_CXL	6
+
+/**
+ * struct vfio_device_info_cap_cxl - what the device is, version 1
+ * @header: id %VFIO_DEVICE_INFO_CAP_CXL, version 1
+ * @flags: facts that no other register or region tells:
+ *
+ *	%VFIO_CXL_CAP_FIRMWARE_COMMITTED: platform firmware programmed and
+ *	committed HDM decoder 0 before the OS started. The device then has
+ *	both regions below. Without this flag it has neither.
+ *
+ *	%VFIO_CXL_CAP_CACHE_CAPABLE: the device can cache host memory
+ *	(Cache_Capable of the Device DVSEC, CXL r4.0 sec 8.1.3.1).
+ *
+ *	All other bits are zero and reserved.
+ * @reserved: zero
+ */
+struct vfio_device_info_cap_cxl {
+	struct vfio_info_cap_header header;
+	__u32 flags;
+#define VFIO_CXL_CAP_FIRMWARE_COMMITTED	(1 << 0)
+#define VFIO_CXL_CAP_CACHE_CAPABLE	(1 << 1)
+	__u32 reserved;
+};
+
+/**
+ * DOC: Regions
+ *
+ * Both are found by VFIO_REGION_INFO_CAP_TYPE with type
+ * %VFIO_REGION_TYPE_CXL and one of the subtypes below; their indexes are not
+ * part of the ABI.
+ *
+ * %VFIO_REGION_SUBTYPE_CXL: the device memory that decoder 0 maps. READ,
+ * WRITE, MMAP; offset 0 is DPA 0; the size is the committed size. Mappings are
+ * write-back cached. read() and write() take any offset and length. While the
+ * device does not decode memory (Memory Space off, a reset in progress, D3,
+ * decoder lost) an access through a mapping raises SIGBUS, and read() and
+ * write() fail with EIO; afterwards the same mapping works again.
+ *
+ * %VFIO_REGION_SUBTYPE_CXL_COMP_REGS: the 4 KiB page of CXL.cache and CXL.mem
+ * registers (CXL r4.0 sec 8.2.4), virtualized. READ, WRITE; no MMAP. Accesses
+ * are 4 or 8 bytes long and aligned to their length; all others fail with
+ * EINVAL. The same bytes are seen at &vfio_region_info_cap_cxl_comp_regs.offset
+ * of the BAR region.
+ */
+#define VFIO_REGION_TYPE_CXL \
+	(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | 0x1e98)
+#define VFIO_REGION_SUBTYPE_CXL			1
+#define VFIO_REGION_SUBTYPE_CXL_COMP_REGS	2
+
+#define VFIO_REGION_INFO_CAP_CXL_COMP_REGS	6
+
+/**
+ * struct vfio_region_info_cap_cxl_comp_regs - where the page lies, version 1
+ * @header: id %VFIO_REGION_INFO_CAP_CXL_COMP_REGS, version 1
+ * @bar: index of the BAR region that holds the page, 0 to 5
+ * @hdm_offset: offset, within the page, of the HDM Decoder Capability
+ *	Structure (CXL r4.0 sec 8.2.4.20). The same as the pointer in the
+ *	capability array at the start of the page.
+ * @offset: offset of the page in the BAR, in bytes; a multiple of 4 KiB
+ */
+struct vfio_region_info_cap_cxl_comp_regs {
+	struct vfio_info_cap_header header;
+	__u32 bar;
+	__u32 hdm_offset;
+	__aligned_u64 offset;
+};
+
+#endif /* _UAPI_LINUX_VFIO_CXL_H */

@@ -1,0 +1,106 @@
+/*
+ * CXL: place an endpoint's memory and commit the decoders that lead to it
+ *
+ * Platform firmware does two things for an accelerator whose memory the OS is
+ * to find in place: it chooses a range in a CXL Fixed Memory Window, and it
+ * commits, and mostly locks, every HDM decoder on the path from the window to
+ * the endpoint to exactly that range. This is that firmware.
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef CXL_PATH_H
+#define CXL_PATH_H
+
+#include "exec/hwaddr.h"
+#include "hw/cxl/cxl.h"
+#include "hw/pci/pci_device.h"
+#include "qemu/queue.h"
+#include "system/memory.h"
+
+/** CXL_PATH_ANY: no wish for a base address */
+#define CXL_PATH_ANY UINT64_MAX
+
+/** CXL_PATH_ALIGN: base and size of an HDM decoder come in units of 256 MiB */
+#define CXL_PATH_ALIGN (256 * MiB)
+
+typedef struct CXLPath CXLPath;
+
+/**
+ * struct CXLPath - one endpoint's memory and the way to it
+ * @dev: the endpoint, below a CXL root port or a CXL switch
+ * @mr: its memory; must be at least @size bytes and stay valid until
+ *      cxl_path_unregister(). It is a subregion of the fixed window's region
+ *      while @committed.
+ * @size: bytes that decoder 0 maps, a multiple of CXL_PATH_ALIGN
+ * @wanted: first address asked for by the user, or CXL_PATH_ANY
+ * @commit: program, commit and lock the endpoint's own decoder 0 to @base and
+ *          @size. Called with @fw and @base valid. On failure it must leave
+ *          the endpoint's decoder uncommitted, set @errp and return false;
+ *          then neither decoders nor memory of this path are set up.
+ * @fw: the window chosen, NULL while not placed
+ * @base: first address, valid while @fw is not NULL
+ * @committed: every decoder of the path is committed and @mr is mapped
+ * @next: list of all paths, in order of registration
+ *
+ * The owner sets the fields up to @commit; the others are read-only to it.
+ * All of it is protected by the BQL.
+ */
+struct CXLPath {
+    PCIDevice *dev;
+    MemoryRegion *mr;
+    uint64_t size;
+    hwaddr wanted;
+    bool (*commit)(CXLPath *path, Error **errp);
+
+    CXLFixedWindow *fw;
+    hwaddr base;
+    bool committed;
+    QTAILQ_ENTRY(CXLPath) next;
+};
+
+/**
+ * cxl_path_register: have an endpoint's memory placed and its path committed
+ * @path: filled in by the caller, which keeps it until cxl_path_unregister()
+ * @errp: pointer to a NULL-initialized error object
+ *
+ * To be called from realize. The path is placed when the machine is complete
+ * (an error then ends QEMU with a message that names the windows tried), and
+ * committed at the end of every system reset, once all devices are reset.
+ * When the machine is already complete, that is for a hot-plugged device, both
+ * happen before this function returns.
+ *
+ * Returns: false, with @errp set and nothing registered, when the device is
+ * not below a CXL host bridge, @size or @wanted is not a multiple of
+ * CXL_PATH_ALIGN, the host bridge was told to have no HDM decoders
+ * (hdm_for_passthrough=off), or, on hotplug, there is no room.
+ */
+bool cxl_path_register(CXLPath *path, Error **errp);
+
+/**
+ * cxl_path_unregister: take the memory out of the window and forget the path
+ * @path: a path that was registered, or a zeroed one, which is left alone
+ *
+ * The decoders of the host bridge and of switches that led to it are
+ * uncommitted. The endpoint's own decoder is the caller's.
+ */
+void cxl_path_unregister(CXLPath *path);
+
+/**
+ * cxl_path_lost: the endpoint lost its decoder outside a system reset
+ * @path: a registered path
+ *
+ * Takes the memory out of the window, as after a secondary bus reset. The
+ * next system reset commits the path again.
+ */
+void cxl_path_lost(CXLPath *path);
+
+/**
+ * cxl_path_below: whether any registered path leads through a host bridge
+ * @hb: a CXL host bridge
+ */
+bool cxl_path_below(PCIHostState *hb);
+
+#endif /* CXL_PATH_H */
