@@ -21,6 +21,8 @@
 #define  CXL_CM_CAP_ID_RAS		2
 #define  CXL_CM_CAP_ID_HDM		5
 #define CXL_CM_CAP_ARRAY_SIZE		GENMASK(31, 24)
+/* Array Size has eight bits; the header itself comes on top */
+#define CXL_CM_CAP_ARRAY_MAX		256
 #define CXL_CM_CAP_PTR			GENMASK(31, 20)
 
 /* sec 8.2.4.17: RAS capability structure, header log included */
@@ -62,5 +64,41 @@
  * host bridges (sec 8.2.4.20.1).
  */
 #define CXL_HDM_DECODER_MAX		10
+
+/*
+ * sec 8.1.3: Device DVSEC. Offsets are of the dword that a register lies in,
+ * fields are positions in that dword: the registers are 16 bits wide, but two
+ * of them may be accessed at once.
+ */
+#define CXL_DVSEC_DEVICE_SIZE		0x3c
+#define CXL_DVSEC_BODY			0x08
+#define CXL_DVSEC_CAP			0x08	/* bits 31:16, at 0x0a */
+#define  CXL_DVSEC_CAP_CACHE		BIT(16 + 0)
+#define  CXL_DVSEC_CAP_MEM		BIT(16 + 2)
+#define  CXL_DVSEC_CAP_WBI		BIT(16 + 6)
+#define  CXL_DVSEC_CAP_RESET		BIT(16 + 7)
+#define  CXL_DVSEC_CAP_RESET_TMO	GENMASK(16 + 10, 16 + 8)
+#define  CXL_DVSEC_CAP_RESET_MEM_CLR	BIT(16 + 11)
+#define CXL_DVSEC_CTRL_STATUS		0x0c	/* Control, Status */
+#define  CXL_DVSEC_CTRL_CACHE_ENABLE	BIT(0)
+#define  CXL_DVSEC_CTRL_IO_ENABLE	BIT(1)
+#define  CXL_DVSEC_CTRL_MEM_ENABLE	BIT(2)
+#define  CXL_DVSEC_CTRL_SF		GENMASK(10, 3)
+#define  CXL_DVSEC_CTRL_CLEAN_EVICT	BIT(11)
+#define  CXL_DVSEC_CTRL_VIRAL		BIT(14)
+#define  CXL_DVSEC_STATUS_VIRAL		BIT(16 + 14)
+#define CXL_DVSEC_CTRL2_STATUS2		0x10	/* Control2, Status2 */
+#define  CXL_DVSEC_CTRL2_NO_CACHING	BIT(0)
+#define  CXL_DVSEC_CTRL2_MEM_CLR	BIT(3)
+#define CXL_DVSEC_LOCK_CAP2		0x14	/* Lock, Capability2 */
+#define  CXL_DVSEC_LOCK			BIT(0)
+#define CXL_DVSEC_RANGE1_SIZE_HI	0x18
+#define CXL_DVSEC_RANGE1_SIZE_LO	0x1c
+#define  CXL_DVSEC_MEM_INFO_VALID	BIT(0)
+#define  CXL_DVSEC_MEM_ACTIVE		BIT(1)
+#define CXL_DVSEC_RANGE1_BASE_HI	0x20
+#define CXL_DVSEC_RANGE1_BASE_LO	0x24
+#define CXL_DVSEC_RANGE2		0x28
+#define CXL_DVSEC_CAP3			0x38
 
 #endif /* VFIO_CXL_REGS_H */

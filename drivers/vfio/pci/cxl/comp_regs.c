@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: The component register page
+ *
+ * The 4 KiB of CXL.cache and CXL.mem registers are a region of their own, and
+ * lie in a BAR that is otherwise passed through. Both views end in
+ * comp_regs_access(), so they cannot differ:
+ *
+ *	capability array	as in hardware, read-only
+ *	HDM decoders		the model in hdm.c; hardware is not asked
+ *	RAS			hardware, with the width of the access
+ *	the rest		reads from hardware, writes dropped
+ *
+ * The page cannot be mapped, and neither ioeventfd nor dma-buf reach it.
+ */
+#include <linux/bitfield.h>
+#include <linux/uaccess.h>
+
+#include <linux/vfio_cxl.h>
+
+#include "priv.h"
+
+enum comp_regs_kind { CR_CAP_ARRAY, CR_HDM, CR_RAS, CR_OTHER };
+
+static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
+{
+	u32 hdr = le32_to_cpu(cxl->cap_array[0]);
+
+	if (off / 4 <= FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr))
+		return CR_CAP_ARRAY;
+	/* The structure's true length, which the HDM capability announces */
+	if (off >= cxl->hdm_offset && off < cxl->hdm_offset + cxl->hdm_len)
+		return CR_HDM;
+	if (cxl->ras_offset && off >= cxl->ras_offset &&
+	    off < cxl->ras_offset + CXL_RAS_SIZE)
+		return CR_RAS;
+	return CR_OTHER;
+}
+
+/* @raw holds the bytes as in the register page, that is little-endian. */
+static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
+			__le64 *raw, bool iswrite)
+{
+	struct vfio_pci_core_device *core = &cxl->core;
+	void __iomem *io = vfio_pci_core_get_iomap(core, cxl->bar);
+	u32 *dword = (u32 *)raw;
+	u64 *qword = (u64 *)raw;
+
+	if (IS_ERR(io))
+		return PTR_ERR(io);
+	io += cxl->page + off;
+	/* The core's accessors move bytes, whatever the CPU's order is. */
+	if (len == 4)
+		return iswrite ?
+		       vfio_pci_core_iowrite32(core, true, *dword, io) :
+		       vfio_pci_core_ioread32(core, true, dword, io);
+	return iswrite ? vfio_pci_core_iowrite64(core, true, *qword, io) :
+			 vfio_pci_core_ioread64(core, true, qword, io);
+}
+
+static void comp_regs_hdm(struct vfio_cxl_device *cxl, u32 off,
+			  unsigned int len, __le64 *raw, bool iswrite)
+{
+	guard(mutex)(&cxl->shadow_lock);
+	if (iswrite)
+		vfio_cxl_hdm_write(&cxl->virt_hdm, off, len,
+				   le64_to_cpu(*raw));
+	else
+		*raw = cpu_to_le64(vfio_cxl_hdm_read(&cxl->virt_hdm, off, len));
+}
+
+/* One access that lies in one part of the page; @len is 4 or 8. */
+static int comp_regs_one(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
+			 __le64 *raw, bool iswrite)
+{
+	switch (comp_regs_kind(cxl, off)) {
+	case CR_CAP_ARRAY:
+		if (!iswrite)
+			memcpy(raw, &cxl->cap_array[off / 4], len);
+		return 0;
+	case CR_HDM:
+		comp_regs_hdm(cxl, off - cxl->hdm_offset, len, raw, iswrite);
+		return 0;
+	case CR_RAS:
+		return comp_regs_hw(cxl, off, len, raw, iswrite);
+	default:
+		return iswrite ? 0 : comp_regs_hw(cxl, off, len, raw, false);
+	}
+}
+
+static int comp_regs_access(struct vfio_cxl_device *cxl, u32 off,
+			    unsigned int len, __le64 *raw, bool iswrite)
+{
+	__le32 *half = (__le32 *)raw;
+	unsigned int i;
+	int rc;
+
+	if (len == 4 ||
+	    comp_regs_kind(cxl, off) == comp_regs_kind(cxl, off + 4))
+		return comp_regs_one(cxl, off, len, raw, iswrite);
+
+	for (i = 0; i < 2; i++) {
+		__le64 one = 0;
+
+		memcpy(&one, &half[i], 4);
+		rc = comp_regs_one(cxl, off + 4 * i, 4, &one, iswrite);
+		if (rc)
+			return rc;
+		memcpy(&half[i], &one, 4);
+	}
+	return 0;
+}
+
+/* @off is in the page; user memory is touched with no lock held. */
+static ssize_t comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
+			      size_t count, u64 off, bool iswrite)
+{
+	__le64 raw = 0;
+	int rc;
+
+	if ((count != 4 && count != 8) || off % count ||
+	    off + count > CXL_CM_PAGE_SIZE)
+		return -EINVAL;
+
+	if (iswrite && copy_from_user(&raw, buf, count))
+		return -EFAULT;
+	rc = comp_regs_access(cxl, off, count, &raw, iswrite);
+	if (rc)
+		return rc;
+	if (!iswrite && copy_to_user(buf, &raw, count))
+		return -EFAULT;
+	return count;
+}
+
+static ssize_t comp_regs_rw(struct vfio_pci_core_device *core, char __user *buf,
+			    size_t count, loff_t *ppos, bool iswrite)
+{
+	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
+	ssize_t done;
+
+	if (off >= CXL_CM_PAGE_SIZE)
+		return -EINVAL;
+	done = comp_regs_user(core_to_vfio_cxl(core), buf, count, off, iswrite);
+	if (done > 0)
+		*ppos += done;
+	return done;
+}
+
+static void comp_regs_release(struct vfio_pci_core_device *core,
+			      struct vfio_pci_region *region)
+{
+}
+
+static int comp_regs_add_capability(struct vfio_pci_core_device *core,
+				    struct vfio_pci_region *region,
+				    struct vfio_info_cap *caps)
+{
+	struct vfio_cxl_device *cxl = core_to_vfio_cxl(core);
+	struct vfio_region_info_cap_cxl_comp_regs cap = {
+		.header.id = VFIO_REGION_INFO_CAP_CXL_COMP_REGS,
+		.header.version = 1,
+		.bar = cxl->bar,
+		.hdm_offset = cxl->hdm_offset,
+		.offset = cxl->page,
+	};
+
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
+}
+
+static const struct vfio_pci_regops comp_regs_regops = {
+	.rw = comp_regs_rw,
+	.release = comp_regs_release,
+	.add_capability = comp_regs_add_capability,
+};
+
+/**
+ * vfio_cxl_register_comp_regs - offer the COMP_REGS region
+ * @cxl: device, being opened
+ *
+ * Return: 0 or an error.
+ */
+int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl)
+{
+	return vfio_pci_core_register_dev_region(&cxl->core,
+						 VFIO_REGION_TYPE_CXL,
+						 VFIO_REGION_SUBTYPE_CXL_COMP_REGS,
+						 &comp_regs_regops,
+						 CXL_CM_PAGE_SIZE,
+						 VFIO_REGION_INFO_FLAG_READ |
+						 VFIO_REGION_INFO_FLAG_WRITE,
+						 NULL);
+}
+
+/**
+ * vfio_cxl_map_comp_bar - make the component BAR usable
+ * @cxl: device, being opened, after vfio_pci_core_enable()
+ *
+ * The CXL core's endpoint port has requested the decoder block in the BAR, so
+ * the VFIO core could not request the whole of it, and left an error in place
+ * of its mapping. Nobody else can have the BAR: the device is ours.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl)
+{
+	struct vfio_pci_core_device *core = &cxl->core;
+	void __iomem *io;
+
+	if (!IS_ERR(core->barmap[cxl->bar]))
+		return 0;
+	io = pci_iomap(core->pdev, cxl->bar, 0);
+	if (!io)
+		return -ENOMEM;
+	core->barmap[cxl->bar] = io;
+	cxl->own_iomap = true;
+	return 0;
+}
+
+/**
+ * vfio_cxl_unmap_comp_bar - undo vfio_cxl_map_comp_bar()
+ * @cxl: device, before vfio_pci_core_disable(), which would otherwise release
+ *	a region that it never requested
+ */
+void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl)
+{
+	struct vfio_pci_core_device *core = &cxl->core;
+
+	if (!cxl->own_iomap)
+		return;
+	pci_iounmap(core->pdev, core->barmap[cxl->bar]);
+	core->barmap[cxl->bar] = IOMEM_ERR_PTR(-EBUSY);
+	cxl->own_iomap = false;
+}
+
+/* The pages of the BAR that user space may not map, as offsets in it */
+static u64 hole_start(struct vfio_cxl_device *cxl)
+{
+	return PAGE_ALIGN_DOWN(cxl->page);
+}
+
+static u64 hole_end(struct vfio_cxl_device *cxl)
+{
+	return PAGE_ALIGN(cxl->page + CXL_CM_PAGE_SIZE);
+}
+
+/**
+ * vfio_cxl_hits_page - whether a piece of a region touches the register page
+ * @cxl: device
+ * @index: VFIO region index
+ * @start: offset in that region
+ * @len: length in bytes
+ *
+ * In whole pages of the CPU, as mappings are made of them.
+ */
+bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
+			u64 start, u64 len)
+{
+	return index == cxl->bar && start < hole_end(cxl) &&
+	       len > (start < hole_start(cxl) ? hole_start(cxl) - start : 0);
+}
+
+/**
+ * vfio_cxl_add_sparse_cap - say which pages of the component BAR may be mapped
+ * @cxl: device
+ * @caps: capability chain of the BAR's region info
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
+			    struct vfio_info_cap *caps)
+{
+	DEFINE_RAW_FLEX(struct vfio_region_info_cap_sparse_mmap, sparse, areas,
+			2);
+	u64 len = PAGE_ALIGN(pci_resource_len(cxl->core.pdev, cxl->bar));
+	unsigned int nr = 0;
+
+	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+	sparse->header.version = 1;
+	if (hole_start(cxl))
+		sparse->areas[nr++].size = hole_start(cxl);
+	if (hole_end(cxl) < len) {
+		sparse->areas[nr].offset = hole_end(cxl);
+		sparse->areas[nr++].size = len - hole_end(cxl);
+	}
+	sparse->nr_areas = nr;
+	return vfio_info_add_capability(caps, &sparse->header,
+					struct_size(sparse, areas, nr));
+}
+
+/**
+ * vfio_cxl_bar_rw - read or write the component BAR
+ * @cxl: device
+ * @buf: user memory
+ * @count: number of bytes
+ * @ppos: offset in the device file; advanced by what was moved
+ * @iswrite: direction
+ *
+ * In the register page the rules of the COMP_REGS region hold. An access that
+ * begins before the page is cut short there, as read(2) and write(2) may be.
+ *
+ * Return: bytes moved, or an error.
+ */
+ssize_t vfio_cxl_bar_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			size_t count, loff_t *ppos, bool iswrite)
+{
+	struct vfio_device *core_vdev = &cxl->core.vdev;
+	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
+	ssize_t done;
+
+	if (off >= cxl->page && off < cxl->page + CXL_CM_PAGE_SIZE) {
+		done = comp_regs_user(cxl, buf, count, off - cxl->page,
+				      iswrite);
+		if (done > 0)
+			*ppos += done;
+		return done;
+	}
+	if (off < cxl->page)
+		count = min_t(u64, count, cxl->page - off);
+	return iswrite ? vfio_pci_core_write(core_vdev, buf, count, ppos) :
+			 vfio_pci_core_read(core_vdev, buf, count, ppos);
+}

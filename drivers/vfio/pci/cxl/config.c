@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: Config space
+ *
+ * The VFIO core passes writes to DVSECs raw to hardware. Here the body of the
+ * Device DVSEC is replaced by the model in dvsec.c, and every other CXL DVSEC
+ * is made read-only. All else, the capability headers with their virtual
+ * next pointers included, is the core's.
+ */
+#include <linux/pci.h>
+#include <linux/uaccess.h>
+
+#include "priv.h"
+
+enum cfg_kind { CFG_CORE, CFG_READ_ONLY, CFG_DVSEC };
+
+/* Headers of a DVSEC: the core virtualizes the first dword of each */
+#define DVSEC_HDR_SIZE	(PCI_DVSEC_HEADER2 + 2)
+
+/*
+ * What config space is at @pos, and how far it stays so. Read from the device
+ * each time: config accesses are rare and the list is short.
+ */
+static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
+			      unsigned int *end)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	u16 dvsec = 0;
+	u32 hdr;
+
+	*end = pdev->cfg_size;
+	while ((dvsec = pci_find_next_ext_capability(pdev, dvsec,
+						     PCI_EXT_CAP_ID_DVSEC))) {
+		unsigned int body, len;
+
+		pci_read_config_dword(pdev, dvsec + PCI_DVSEC_HEADER1, &hdr);
+		if (PCI_DVSEC_HEADER1_VID(hdr) != PCI_VENDOR_ID_CXL)
+			continue;
+		len = PCI_DVSEC_HEADER1_LEN(hdr);
+		body = dvsec == cxl->dvsec ? dvsec + DVSEC_HDR_SIZE : dvsec;
+
+		if (pos < dvsec) {
+			*end = min_t(unsigned int, *end, dvsec);
+			continue;
+		}
+		if (pos >= dvsec + len)
+			continue;
+		if (pos < body) {
+			*end = body;
+			return CFG_READ_ONLY;
+		}
+		*end = dvsec + len;
+		return dvsec == cxl->dvsec ? CFG_DVSEC : CFG_READ_ONLY;
+	}
+	return CFG_CORE;
+}
+
+static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			size_t count, unsigned int off, bool iswrite)
+{
+	__le64 raw = 0;
+	u32 size_lo;
+
+	count = min(count, sizeof(raw));
+	if (iswrite) {
+		if (copy_from_user(&raw, buf, count))
+			return -EFAULT;
+		guard(mutex)(&cxl->shadow_lock);
+		vfio_cxl_dvsec_write(&cxl->virt_dvsec, off, count,
+				     le64_to_cpu(raw));
+		return count;
+	}
+
+	pci_read_config_dword(cxl->core.pdev,
+			      cxl->dvsec + PCI_DVSEC_CXL_RANGE_SIZE_LOW(0),
+			      &size_lo);
+	scoped_guard(mutex, &cxl->shadow_lock) {
+		vfio_cxl_dvsec_set_mem_status(&cxl->virt_dvsec, size_lo);
+		raw = cpu_to_le64(vfio_cxl_dvsec_read(&cxl->virt_dvsec, off,
+						      count));
+	}
+	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
+}
+
+/*
+ * Hand a piece to the core. What the write starts runs in this task: a reset
+ * that comes meanwhile, on this task, is one that the guest asked for.
+ */
+static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
+		       size_t count, loff_t *ppos, bool iswrite)
+{
+	struct vfio_device *core_vdev = &cxl->core.vdev;
+	ssize_t done;
+
+	if (!iswrite)
+		return vfio_pci_core_read(core_vdev, buf, count, ppos);
+
+	guard(mutex)(&cxl->config_lock);
+	WRITE_ONCE(cxl->flr_task, current);
+	done = vfio_pci_core_write(core_vdev, buf, count, ppos);
+	WRITE_ONCE(cxl->flr_task, NULL);
+	return done;
+}
+
+/**
+ * vfio_cxl_config_rw - read or write config space
+ * @cxl: device
+ * @buf: user memory
+ * @count: number of bytes
+ * @ppos: offset in the device file; advanced by what was moved
+ * @iswrite: direction
+ *
+ * An access of any length that spans several capabilities is split at their
+ * borders.
+ *
+ * Return: bytes moved, or an error if there are none.
+ */
+ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite)
+{
+	size_t done = 0;
+
+	if (count > cxl->core.pdev->cfg_size)
+		return -EFAULT;
+
+	while (done < count) {
+		u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+		size_t len = count - done;
+		enum cfg_kind kind = CFG_CORE;
+		unsigned int end;
+		ssize_t rc;
+
+		if (pos < cxl->core.pdev->cfg_size) {
+			kind = cfg_kind(cxl, pos, &end);
+			len = min_t(size_t, len, end - pos);
+		}
+		if (kind == CFG_DVSEC) {
+			rc = dvsec_rw(cxl, buf + done, len, pos - cxl->dvsec,
+				      iswrite);
+			if (rc > 0)
+				*ppos += rc;
+		} else if (kind == CFG_READ_ONLY && iswrite) {
+			rc = len;
+			*ppos += rc;
+		} else {
+			rc = core_rw(cxl, buf + done, len, ppos, iswrite);
+		}
+		if (rc <= 0)
+			return done ?: rc;
+		done += rc;
+	}
+	return done;
+}
+
+/**
+ * vfio_cxl_reset_shadow - give the user fresh virtual registers
+ * @cxl: device
+ */
+void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
+{
+	u32 hw[CXL_DVSEC_DEVICE_SIZE / 4] = {};
+	struct pci_dev *pdev = cxl->core.pdev;
+	unsigned int i, len;
+	u32 hdr;
+
+	pci_read_config_dword(pdev, cxl->dvsec + PCI_DVSEC_HEADER1, &hdr);
+	len = PCI_DVSEC_HEADER1_LEN(hdr);
+	for (i = 0; i < ARRAY_SIZE(hw) && 4 * i < len; i++)
+		pci_read_config_dword(pdev, cxl->dvsec + 4 * i, &hw[i]);
+
+	guard(mutex)(&cxl->shadow_lock);
+	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, len);
+	if (cxl->committed)
+		vfio_cxl_hdm_reset(&cxl->virt_hdm);
+}

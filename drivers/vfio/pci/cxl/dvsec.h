@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VFIO_CXL_DVSEC_H
+#define VFIO_CXL_DVSEC_H
+
+#include <linux/types.h>
+#include "regs.h"
+
+/**
+ * struct vfio_cxl_dvsec - a virtual Device DVSEC
+ * @len: bytes modelled, from the start of the capability
+ * @reg: its registers in units of 32 bit; the first two dwords are the
+ *	capability headers and not modelled
+ *
+ * Private to dvsec.c, save for the allocation. The caller serializes.
+ */
+struct vfio_cxl_dvsec {
+	unsigned int len;
+	u32 reg[CXL_DVSEC_DEVICE_SIZE / 4];
+};
+
+void vfio_cxl_dvsec_init(struct vfio_cxl_dvsec *s, const u32 *hw,
+			 unsigned int len);
+void vfio_cxl_dvsec_set_mem_status(struct vfio_cxl_dvsec *s, u32 size_lo);
+u64 vfio_cxl_dvsec_read(const struct vfio_cxl_dvsec *s, u32 off,
+			unsigned int len);
+void vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off, unsigned int len,
+			  u64 val);
+
+#endif /* VFIO_CXL_DVSEC_H */

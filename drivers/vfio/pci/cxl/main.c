@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI variant driver for CXL accelerators
+ *
+ * DOC: vfio-cxl-pci
+ *
+ * Passes a CXL device outside the memory class, such as a GPU with coherent
+ * memory, to user space. Beyond vfio-pci it offers the memory that platform
+ * firmware committed in HDM decoder 0 as a region of its own, virtualizes the
+ * registers that a guest must not write, and keeps both safe across resets and
+ * from one user to the next. Documentation/driver-api/vfio-cxl.rst has the
+ * contract.
+ *
+ * Life of a device: probe lets the CXL core create memdev and region and
+ * claims the memory (decoder.c); open makes fresh virtual registers and opens
+ * the gate to the memory (region.c); every reset passes through
+ * vfio_cxl_reset_prepare() and vfio_cxl_reset_done(), whoever asked for it;
+ * close clears the memory.
+ */
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include "priv.h"
+
+static bool clear_on_close = true;
+module_param(clear_on_close, bool, 0644);
+MODULE_PARM_DESC(clear_on_close,
+		 "Zero the device memory when its last user closes it; off leaves a tenant's data for the next one (default: on)");
+
+/*
+ * A tenant's data is gone, or the device is not opened again: what cannot be
+ * cleared now is tried once more by the next open.
+ */
+static int clear_memory(struct vfio_cxl_device *cxl)
+{
+	int rc = -EIO;
+
+	if (cxl->decoder_ok)
+		rc = vfio_cxl_clear_dpa(cxl);
+	cxl->dirty = rc;
+	if (rc)
+		pci_err(cxl->core.pdev,
+			"device memory could not be cleared: %d\n", rc);
+	return rc;
+}
+
+static void vfio_cxl_close_memory(struct vfio_cxl_device *cxl)
+{
+	scoped_guard(rwsem_write, &cxl->gate_lock)
+		cxl->opened = false;
+	vfio_cxl_gate_close(cxl);
+	vfio_cxl_unregister_dpa(cxl);
+}
+
+static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
+{
+	int rc;
+
+	if (!cxl->decoder_ok) {
+		pci_err(cxl->core.pdev, "decoder 0 is not committed\n");
+		return -EIO;
+	}
+	if (cxl->dirty) {
+		rc = clear_memory(cxl);
+		if (rc)
+			return rc;
+	}
+	rc = vfio_cxl_register_dpa(cxl);
+	if (!rc)
+		rc = vfio_cxl_register_comp_regs(cxl);
+	if (rc)
+		return rc;
+
+	scoped_guard(rwsem_write, &cxl->gate_lock)
+		cxl->opened = true;
+	vfio_cxl_gate_sync(cxl);
+	/* Whatever this user leaves behind, even if it is killed, is dirt. */
+	cxl->dirty = true;
+	return 0;
+}
+
+static int vfio_cxl_open_device(struct vfio_device *core_vdev)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+	int rc;
+
+	rc = vfio_pci_core_enable(&cxl->core);
+	if (rc)
+		return rc;
+	rc = vfio_cxl_map_comp_bar(cxl);
+	if (rc)
+		goto err_disable;
+	vfio_cxl_reset_shadow(cxl);
+	if (cxl->committed) {
+		rc = vfio_cxl_open_memory(cxl);
+		if (rc)
+			goto err_close;
+	}
+	vfio_pci_core_finish_enable(&cxl->core);
+	return 0;
+
+err_close:
+	vfio_cxl_close_memory(cxl);
+	vfio_cxl_unmap_comp_bar(cxl);
+err_disable:
+	vfio_pci_core_disable(&cxl->core);
+	return rc;
+}
+
+static void vfio_cxl_close_device(struct vfio_device *core_vdev)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+
+	vfio_cxl_close_memory(cxl);
+	vfio_cxl_unmap_comp_bar(cxl);
+	/* Stops DMA and resets, so nothing writes to the memory afterwards. */
+	vfio_pci_core_close_device(core_vdev);
+	if (cxl->committed && clear_on_close)
+		clear_memory(cxl);
+	else
+		cxl->dirty = false;
+}
+
+static const struct vfio_pci_device_ops vfio_cxl_pci_ops = {
+	.get_dmabuf_phys = vfio_cxl_get_dmabuf_phys,
+};
+
+static int vfio_cxl_init_dev(struct vfio_device *core_vdev)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+
+	mutex_init(&cxl->config_lock);
+	mutex_init(&cxl->shadow_lock);
+	init_rwsem(&cxl->gate_lock);
+	cxl->core.pci_ops = &vfio_cxl_pci_ops;
+	/* A device that is powered down when idle loses its memory. */
+	cxl->core.disable_idle_d3 = true;
+	return vfio_pci_core_init_dev(core_vdev);
+}
+
+static void vfio_cxl_release_dev(struct vfio_device *core_vdev)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+
+	mutex_destroy(&cxl->config_lock);
+	mutex_destroy(&cxl->shadow_lock);
+	vfio_pci_core_release_dev(core_vdev);
+}
+
+static const struct vfio_device_ops vfio_cxl_ops = {
+	.name		= "vfio-cxl-pci",
+	.init		= vfio_cxl_init_dev,
+	.release	= vfio_cxl_release_dev,
+	.open_device	= vfio_cxl_open_device,
+	.close_device	= vfio_cxl_close_device,
+	.ioctl		= vfio_cxl_ioctl,
+	.get_region_info_caps = vfio_cxl_get_region_info_caps,
+	.device_feature	= vfio_pci_core_ioctl_feature,
+	.read		= vfio_cxl_read,
+	.write		= vfio_cxl_write,
+	.mmap		= vfio_cxl_mmap,
+	.request	= vfio_pci_core_request,
+	.match		= vfio_pci_core_match,
+	.match_token_uuid = vfio_pci_core_match_token_uuid,
+	.bind_iommufd	= vfio_iommufd_physical_bind,
+	.unbind_iommufd	= vfio_iommufd_physical_unbind,
+	.attach_ioas	= vfio_iommufd_physical_attach_ioas,
+	.detach_ioas	= vfio_iommufd_physical_detach_ioas,
+	.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas,
+	.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas,
+};
+
+static void vfio_cxl_reset_prepare(struct pci_dev *pdev)
+{
+	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
+
+	if (!cxl->committed)
+		return;
+	scoped_guard(rwsem_write, &cxl->gate_lock)
+		cxl->in_reset = true;
+	vfio_cxl_gate_sync(cxl);
+}
+
+static void vfio_cxl_reset_done(struct pci_dev *pdev)
+{
+	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
+	bool ok;
+
+	/*
+	 * To the guest's own FLR the CXL registers are as if nothing had
+	 * happened (CXL r4.0 sec 9.5); all other resets are the host's.
+	 */
+	if (READ_ONCE(cxl->flr_task) != current)
+		vfio_cxl_reset_shadow(cxl);
+	if (!cxl->committed)
+		return;
+
+	ok = vfio_cxl_restore_decoder(cxl);
+	scoped_guard(rwsem_write, &cxl->gate_lock) {
+		cxl->decoder_ok = ok;
+		cxl->in_reset = false;
+	}
+	vfio_cxl_gate_sync(cxl);
+}
+
+static const struct pci_error_handlers vfio_cxl_err_handlers = {
+	.error_detected	= vfio_pci_core_aer_err_detected,
+	.reset_prepare	= vfio_cxl_reset_prepare,
+	.reset_done	= vfio_cxl_reset_done,
+};
+
+static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct vfio_cxl_device *cxl;
+	int rc;
+
+	cxl = vfio_alloc_device(vfio_cxl_device, core.vdev, &pdev->dev,
+				&vfio_cxl_ops);
+	if (IS_ERR(cxl))
+		return PTR_ERR(cxl);
+	rc = vfio_cxl_probe_device(cxl);
+	if (rc)
+		goto err_put;
+
+	cxl->decoder_ok = cxl->committed;
+	dev_set_drvdata(&pdev->dev, cxl);
+	rc = vfio_pci_core_register_device(&cxl->core);
+	if (rc)
+		goto err_put;
+	return 0;
+
+err_put:
+	vfio_put_device(&cxl->core.vdev);
+	return rc;
+}
+
+static void vfio_cxl_remove(struct pci_dev *pdev)
+{
+	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
+
+	vfio_pci_core_unregister_device(&cxl->core);
+	vfio_put_device(&cxl->core.vdev);
+}
+
+/* Bound by driver_override or new_id only: nothing tells a GPU from a NIC. */
+static const struct pci_device_id vfio_cxl_ids[] = {
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },
+	{}
+};
+MODULE_DEVICE_TABLE(pci, vfio_cxl_ids);
+
+static struct pci_driver vfio_cxl_driver = {
+	.name			= "vfio-cxl-pci",
+	.id_table		= vfio_cxl_ids,
+	.probe			= vfio_cxl_probe,
+	.remove			= vfio_cxl_remove,
+	.err_handler		= &vfio_cxl_err_handlers,
+	.driver_managed_dma	= true,
+};
+module_pci_driver(vfio_cxl_driver);
+
+/* The window, and the ports below it, come from these two. */
+MODULE_SOFTDEP("pre: cxl_acpi cxl_port");
+MODULE_IMPORT_NS("CXL");
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The vfio-cxl authors");
+MODULE_DESCRIPTION("VFIO PCI driver for CXL accelerators");

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: What user space asks of the device
+ *
+ * Each of these deals with the bytes, the region or the command that is ours,
+ * and ends in the VFIO core for everything else.
+ */
+#include <linux/pci.h>
+#include <linux/pm_runtime.h>
+#include <linux/uaccess.h>
+
+#include <linux/vfio_cxl.h>
+
+#include "priv.h"
+
+/* The ABI, byte for byte */
+static_assert(sizeof(struct vfio_device_info_cap_cxl) == 16);
+static_assert(offsetof(struct vfio_device_info_cap_cxl, flags) == 8);
+static_assert(offsetof(struct vfio_device_info_cap_cxl, reserved) == 12);
+static_assert(sizeof(struct vfio_region_info_cap_cxl_comp_regs) == 24);
+static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs, bar) == 8);
+static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
+		       hdm_offset) == 12);
+static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
+		       offset) == 16);
+
+/*
+ * VFIO_DEVICE_GET_INFO: the core's answer whole, and our capability. It stands
+ * behind the core's capabilities in the buffer, and first in the chain, so
+ * that no capability in user memory need be read back and changed.
+ */
+static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
+			      struct vfio_device_info __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info_cap_cxl cap = {
+		.header.id = VFIO_DEVICE_INFO_CAP_CXL,
+		.header.version = 1,
+	};
+	struct vfio_device_info info = {};
+	u32 argsz, end;
+	long rc;
+	u16 hw_cap;
+
+	if (get_user(argsz, &arg->argsz))
+		return -EFAULT;
+	if (argsz < minsz)
+		return -EINVAL;
+
+	/* With no room for capabilities the core says how much it wants. */
+	if (put_user((u32)minsz, &arg->argsz))
+		return -EFAULT;
+	rc = vfio_pci_core_ioctl(&cxl->core.vdev, VFIO_DEVICE_GET_INFO,
+				 (unsigned long)arg);
+	if (put_user(argsz, &arg->argsz))
+		return -EFAULT;
+	if (rc)
+		return rc;
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	end = info.flags & VFIO_DEVICE_FLAGS_CAPS ? info.argsz : sizeof(info);
+
+	pci_read_config_word(cxl->core.pdev, cxl->dvsec + PCI_DVSEC_CXL_CAP,
+			     &hw_cap);
+	if (cxl->committed)
+		cap.flags |= VFIO_CXL_CAP_FIRMWARE_COMMITTED;
+	if (hw_cap & PCI_DVSEC_CXL_CACHE_CAPABLE)
+		cap.flags |= VFIO_CXL_CAP_CACHE_CAPABLE;
+
+	if (argsz < end + sizeof(cap)) {
+		info.argsz = end + sizeof(cap);
+	} else {
+		rc = vfio_pci_core_ioctl(&cxl->core.vdev, VFIO_DEVICE_GET_INFO,
+					 (unsigned long)arg);
+		if (rc)
+			return rc;
+		if (copy_from_user(&info, arg, sizeof(info)))
+			return -EFAULT;
+		cap.header.next = info.cap_offset;
+		info.cap_offset = end;
+		if (copy_to_user((void __user *)arg + end, &cap, sizeof(cap)))
+			return -EFAULT;
+	}
+	info.flags |= VFIO_DEVICE_FLAGS_CXL | VFIO_DEVICE_FLAGS_CAPS;
+	return copy_to_user(arg, &info, min_t(size_t, argsz, sizeof(info))) ?
+	       -EFAULT : 0;
+}
+
+/**
+ * vfio_cxl_ioctl - &vfio_device_ops.ioctl
+ * @core_vdev: device
+ * @cmd: command
+ * @arg: its argument
+ *
+ * Return: as ioctl(2).
+ */
+long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
+		    unsigned long arg)
+{
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return vfio_cxl_get_info(to_vfio_cxl(core_vdev),
+					 (void __user *)arg);
+	case VFIO_DEVICE_IOEVENTFD:
+		/*
+		 * Would let an eventfd write to the register page. The offset
+		 * can't be checked here: the core reads it from user memory
+		 * once more.
+		 */
+		return -ENOTTY;
+	default:
+		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
+	}
+}
+
+/**
+ * vfio_cxl_get_region_info_caps - &vfio_device_ops.get_region_info_caps
+ * @core_vdev: device
+ * @info: region info, with the index asked for
+ * @caps: capability chain to add to
+ *
+ * Return: 0 or an error.
+ */
+int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
+				  struct vfio_region_info *info,
+				  struct vfio_info_cap *caps)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+	int rc;
+
+	rc = vfio_pci_ioctl_get_region_info(core_vdev, info, caps);
+	if (rc || info->index != cxl->bar ||
+	    !(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return rc;
+	return vfio_cxl_add_sparse_cap(cxl, caps);
+}
+
+static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite)
+{
+	struct vfio_device *core_vdev = &cxl->core.vdev;
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	struct device *dev = &cxl->core.pdev->dev;
+	ssize_t done;
+
+	if (!count)
+		return 0;
+	if (index != VFIO_PCI_CONFIG_REGION_INDEX && index != cxl->bar)
+		return iswrite ?
+		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
+		       vfio_pci_core_read(core_vdev, buf, count, ppos);
+
+	/* As the core does for its own accesses: not while suspended */
+	if (pm_runtime_resume_and_get(dev))
+		return -EIO;
+	done = index == VFIO_PCI_CONFIG_REGION_INDEX ?
+	       vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite) :
+	       vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
+	pm_runtime_put(dev);
+	return done;
+}
+
+/**
+ * vfio_cxl_read - &vfio_device_ops.read
+ * @core_vdev: device
+ * @buf: user memory
+ * @count: number of bytes
+ * @ppos: offset in the device file; advanced by what was read
+ *
+ * Return: bytes read, or an error.
+ */
+ssize_t vfio_cxl_read(struct vfio_device *core_vdev, char __user *buf,
+		      size_t count, loff_t *ppos)
+{
+	return dispatch_rw(to_vfio_cxl(core_vdev), buf, count, ppos, false);
+}
+
+/**
+ * vfio_cxl_write - &vfio_device_ops.write
+ * @core_vdev: device
+ * @buf: user memory
+ * @count: number of bytes
+ * @ppos: offset in the device file; advanced by what was written
+ *
+ * Return: bytes written, or an error.
+ */
+ssize_t vfio_cxl_write(struct vfio_device *core_vdev, const char __user *buf,
+		       size_t count, loff_t *ppos)
+{
+	return dispatch_rw(to_vfio_cxl(core_vdev), (char __user *)buf, count,
+			   ppos, true);
+}
+
+/**
+ * vfio_cxl_mmap - &vfio_device_ops.mmap
+ * @core_vdev: device
+ * @vma: mapping to set up
+ *
+ * Return: 0; -EINVAL also for a mapping that holds the register page.
+ */
+int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
+{
+	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT;
+
+	if (vfio_cxl_hits_page(to_vfio_cxl(core_vdev),
+			       VFIO_PCI_OFFSET_TO_INDEX(off),
+			       off & VFIO_PCI_OFFSET_MASK,
+			       vma->vm_end - vma->vm_start))
+		return -EINVAL;
+	return vfio_pci_core_mmap(core_vdev, vma);
+}
+
+/**
+ * vfio_cxl_get_dmabuf_phys - &vfio_pci_device_ops.get_dmabuf_phys
+ * @core: device
+ * @provider: set to the source of peer-to-peer memory
+ * @region_index: region that is exported
+ * @phys_vec: set to the physical ranges, one for each of @dma_ranges
+ * @dma_ranges: pieces of the region
+ * @nr_ranges: their number
+ *
+ * Return: 0; -EINVAL also for a piece that holds the register page, which
+ * another device's DMA must not write to either.
+ */
+int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
+			     struct p2pdma_provider **provider,
+			     unsigned int region_index,
+			     struct phys_vec *phys_vec,
+			     struct vfio_region_dma_range *dma_ranges,
+			     size_t nr_ranges)
+{
+	size_t i;
+
+	for (i = 0; i < nr_ranges; i++)
+		if (vfio_cxl_hits_page(core_to_vfio_cxl(core), region_index,
+				       dma_ranges[i].offset,
+				       dma_ranges[i].length))
+			return -EINVAL;
+	return vfio_pci_core_get_dmabuf_phys(core, provider, region_index,
+					     phys_vec, dma_ranges, nr_ranges);
+}

@@ -1,0 +1,993 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Directed tests of the HDM decoder model, for KUnit and for user space
+ *
+ * A vector is a physical block and a list of steps. hdm_vector_run() takes it
+ * through the model; both kinds of test only report what it returns. Numbers
+ * are written out, not taken from regs.h: a wrong mask there has to show here.
+ *
+ * D(n) is where decoder n starts. Control bits: 0x00f granularity, 0x0f0 ways,
+ * 0x100 LOCK, 0x200 COMMIT, 0x400 COMMITTED, 0x800 ERR_NOT_COMMITTED,
+ * 0x1000 Type, 0x2000 BI.
+ */
+#ifndef VFIO_CXL_TESTS_VECTORS_H
+#define VFIO_CXL_TESTS_VECTORS_H
+
+#include <linux/types.h>
+
+#include "../hdm.h"
+
+enum hdm_step_kind {
+	HDM_STEP_END,
+	HDM_STEP_READ,
+	HDM_STEP_WRITE,
+	HDM_STEP_RANGE,
+	HDM_STEP_NO_RANGE,
+	HDM_STEP_RESET,
+};
+
+/**
+ * struct hdm_step - one call and what it must return
+ * @kind: which call
+ * @off: offset, or the decoder for a range
+ * @len: length in bytes
+ * @val: value to write, or to be read, or base of the range
+ * @size: size of the range
+ * @map: decoders that a write must report as committed
+ * @unmap: decoders that a write must report as uncommitted
+ */
+struct hdm_step {
+	enum hdm_step_kind kind;
+	u32 off;
+	unsigned int len;
+	u64 val;
+	u64 size;
+	u16 map;
+	u16 unmap;
+};
+
+/**
+ * struct hdm_vector - a test
+ * @name: what it shows
+ * @hw: the physical block
+ * @refused: vfio_cxl_hdm_init() must refuse @hw; there are no steps
+ * @steps: what to do, up to %HDM_STEP_END
+ */
+struct hdm_vector {
+	const char *name;
+	struct vfio_cxl_hdm_hw hw;
+	bool refused;
+	struct hdm_step steps[40];
+};
+
+#define D(n)		(0x10 + 0x20 * (n))
+#define BASE(n)		(D(n) + 0x00)
+#define SIZE(n)		(D(n) + 0x08)
+#define CTRL(n)		(D(n) + 0x10)
+#define SKIP(n)		(D(n) + 0x14)
+
+#define RD(o, l, v)	{ .kind = HDM_STEP_READ, .off = o, .len = l, .val = v }
+#define WR(o, l, v)	{ .kind = HDM_STEP_WRITE, .off = o, .len = l, .val = v }
+#define WR_MAP(o, l, v, n)						\
+	{ .kind = HDM_STEP_WRITE, .off = o, .len = l, .val = v,		\
+	  .map = 1 << (n) }
+#define WR_UNMAP(o, l, v, n)						\
+	{ .kind = HDM_STEP_WRITE, .off = o, .len = l, .val = v,		\
+	  .unmap = 1 << (n) }
+#define RANGE(n, b, s)							\
+	{ .kind = HDM_STEP_RANGE, .off = n, .val = b, .size = s }
+#define NO_RANGE(n)	{ .kind = HDM_STEP_NO_RANGE, .off = n }
+#define RESET		{ .kind = HDM_STEP_RESET }
+
+/* Four decoders and 1 GiB. */
+#define HW_4		{ .cap = 2, .size = 0x40000000 }
+
+static const struct hdm_vector hdm_vectors[] = {
+	{
+		.name = "fresh: only what the hardware fixes",
+		.hw = {
+			.cap = 0xfffffff5,
+			.global = 0xffffffff,
+			.ctrl = 0xffffffff,
+			.size = 0x140000000,
+		},
+		.steps = {
+			RD(0x00, 4, 0x007f3ff5),
+			RD(0x04, 4, 2),
+			RD(0x08, 8, 0),
+			RD(BASE(0), 8, 0),
+			RD(SIZE(0), 8, 0x140000000),
+			RD(CTRL(0), 4, 0x3000),
+			RD(SKIP(0), 8, 0),
+			RD(D(0) + 0x1c, 4, 0),
+			RD(BASE(1), 8, 0),
+			RD(SIZE(1), 8, 0),
+			RD(CTRL(1), 4, 0),
+			RD(SKIP(1), 8, 0),
+			RD(CTRL(9), 4, 0),
+			RD(D(10), 8, 0),
+			NO_RANGE(0),
+			NO_RANGE(9),
+			NO_RANGE(10),
+		},
+	}, {
+		.name = "fresh: memory decoding off stays off",
+		.hw = { .cap = 0x400, .global = 1, .size = 0x10000000 },
+		.steps = {
+			RD(0x04, 4, 0),
+			RD(CTRL(0), 4, 0),
+		},
+	}, {
+		.name = "commit",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x1234567890000000),
+			RD(BASE(0), 8, 0x1234567890000000),
+			NO_RANGE(0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RD(CTRL(0), 4, 0x600),
+			RANGE(0, 0x1234567890000000, 0x40000000),
+			NO_RANGE(1),
+		},
+	}, {
+		.name = "commit: BASE 0 and a smaller SIZE will do",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 4, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RANGE(0, 0, 0x10000000),
+		},
+	}, {
+		.name = "commit and lock",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 4, 0x80000000),
+			WR(BASE(0) + 4, 4, 0x1),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			RD(CTRL(0), 4, 0x700),
+			RANGE(0, 0x180000000, 0x40000000),
+		},
+	}, {
+		.name = "lock: freezes everything, COMMIT too, until reset",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x180000000),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			WR(CTRL(0), 4, 0),
+			WR(CTRL(0), 4, 0x100),
+			WR(CTRL(0), 4, 0x200),
+			WR(CTRL(0), 1, 0xff),
+			WR(CTRL(0) + 1, 1, 0),
+			WR(CTRL(0) + 1, 1, 0x0d),
+			WR(CTRL(0), 8, 0),
+			WR(CTRL(0), 4, 0xffffffff),
+			RD(CTRL(0), 4, 0x700),
+			WR(BASE(0), 8, 0),
+			WR(BASE(0), 8, 0xfffffffff0000000),
+			RD(BASE(0), 8, 0x180000000),
+			WR(SIZE(0), 8, 0x10000000),
+			WR(SIZE(0) + 3, 2, 0xffff),
+			RD(SIZE(0), 8, 0x40000000),
+			WR(SKIP(0), 8, 0xfffffffff0000000),
+			RD(SKIP(0), 8, 0),
+			RANGE(0, 0x180000000, 0x40000000),
+			RESET,
+			RD(CTRL(0), 4, 0),
+			RD(BASE(0), 8, 0),
+			RD(SIZE(0), 8, 0x40000000),
+			NO_RANGE(0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+		},
+	}, {
+		.name = "lock: of one decoder leaves the others alone",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			WR_UNMAP(CTRL(1), 4, 0, 1),
+			WR_MAP(CTRL(1), 4, 0x300, 1),
+			WR(CTRL(1), 4, 0),
+			RD(CTRL(0), 4, 0x700),
+			RD(CTRL(1), 4, 0x700),
+		},
+	}, {
+		.name = "lock: LOCK without COMMIT freezes nothing",
+		.hw = HW_4,
+		.steps = {
+			WR(CTRL(0), 4, 0x100),
+			RD(CTRL(0), 4, 0x100),
+			WR(BASE(0), 4, 0x20000000),
+			RD(BASE(0), 4, 0x20000000),
+			WR(CTRL(0), 4, 0),
+			RD(CTRL(0), 4, 0),
+			WR(CTRL(0), 4, 0x100),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			WR(CTRL(0), 4, 0),
+			RD(CTRL(0), 4, 0x700),
+		},
+	}, {
+		.name = "lock: is not added to a committed decoder",
+		.hw = HW_4,
+		.steps = {
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(CTRL(0), 4, 0x300),
+			RD(CTRL(0), 4, 0x600),
+			WR_UNMAP(CTRL(0), 4, 0, 0),
+		},
+	}, {
+		.name = "lock: a failed commit does not lock",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0),
+			WR(CTRL(0), 4, 0x300),
+			RD(CTRL(0), 4, 0xb00),
+			WR(SIZE(0), 8, 0x20000000),
+			WR(CTRL(0), 4, 0x100),
+			RD(CTRL(0), 4, 0x100),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			RD(CTRL(0), 4, 0x700),
+			RANGE(0, 0, 0x20000000),
+		},
+	}, {
+		.name = "committed: takes no write but COMMIT=0",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x100000000),
+			WR_MAP(CTRL(0), 4, 0x205, 0),
+			WR(BASE(0), 8, 0x200000000),
+			WR(SIZE(0), 8, 0x10000000),
+			WR(SKIP(0), 8, 0x10000000),
+			WR(CTRL(0), 4, 0x2fa),
+			WR(CTRL(0), 1, 0),
+			RD(BASE(0), 8, 0x100000000),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(SKIP(0), 8, 0),
+			RD(CTRL(0), 4, 0x605),
+			WR(CTRL(0), 4, 0xfffffeff),
+			RD(CTRL(0), 4, 0x605),
+		},
+	}, {
+		.name = "uncommit: and commit elsewhere",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x100000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR_UNMAP(CTRL(0), 4, 0, 0),
+			RD(CTRL(0), 4, 0),
+			NO_RANGE(0),
+			RD(BASE(0), 8, 0x100000000),
+			WR(CTRL(0), 4, 0),
+			WR(BASE(0), 8, 0x200000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RANGE(0, 0x200000000, 0x40000000),
+		},
+	}, {
+		.name = "uncommit: changes no other bit of Control",
+		.hw = HW_4,
+		.steps = {
+			WR_MAP(CTRL(0), 4, 0x203, 0),
+			WR_UNMAP(CTRL(0), 4, 0xfffffdff, 0),
+			RD(CTRL(0), 4, 0x003),
+		},
+	}, {
+		.name = "uncommit: last in, first out",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			WR(BASE(2), 8, 0x20000000),
+			WR(SIZE(2), 8, 0x10000000),
+			WR_MAP(CTRL(2), 4, 0x200, 2),
+			WR(CTRL(0), 4, 0),
+			WR(CTRL(1), 4, 0),
+			RD(CTRL(0), 4, 0x600),
+			RD(CTRL(1), 4, 0x600),
+			RANGE(1, 0x10000000, 0x10000000),
+			WR_UNMAP(CTRL(2), 4, 0, 2),
+			WR(CTRL(0), 4, 0),
+			WR_UNMAP(CTRL(1), 4, 0, 1),
+			WR_UNMAP(CTRL(0), 4, 0, 0),
+			RD(CTRL(0), 4, 0),
+		},
+	}, {
+		.name = "uncommit: not below a locked one",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x300, 1),
+			WR(CTRL(1), 4, 0),
+			WR(CTRL(0), 4, 0),
+			RD(CTRL(0), 4, 0x600),
+			RD(CTRL(1), 4, 0x700),
+		},
+	}, {
+		.name = "error: SIZE is zero",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x0fffffff),
+			RD(SIZE(0), 8, 0),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			NO_RANGE(0),
+		},
+	}, {
+		.name = "error: the range passes 2^64",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0xfffffffff0000000),
+			WR(SIZE(0), 8, 0x20000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			NO_RANGE(0),
+		},
+	}, {
+		.name = "error: the range ends at 2^64, which is one too far",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0xfffffffff0000000),
+			WR(SIZE(0), 8, 0x10000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(BASE(0), 8, 0xffffffffe0000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RANGE(0, 0xffffffffe0000000, 0x10000000),
+		},
+	}, {
+		.name = "error: more than the capacity",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x50000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(SIZE(0), 8, 0x8000000000000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			NO_RANGE(0),
+			WR(CTRL(0), 4, 0),
+			WR(SIZE(0), 8, 0x40000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x40000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			NO_RANGE(1),
+		},
+	}, {
+		.name = "error: overlap with the decoder before",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x140000000),
+			WR(SIZE(0), 8, 0x20000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(SIZE(1), 8, 0x20000000),
+			WR(BASE(1), 8, 0x150000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			WR(CTRL(1), 4, 0),
+			WR(BASE(1), 8, 0x140000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			WR(CTRL(1), 4, 0),
+			WR(BASE(1), 8, 0x130000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			NO_RANGE(1),
+			WR(CTRL(1), 4, 0),
+			WR(BASE(1), 8, 0x160000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			RANGE(0, 0x140000000, 0x20000000),
+			RANGE(1, 0x160000000, 0x20000000),
+		},
+	}, {
+		.name = "error: below the decoder before",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0x140000000),
+			WR(SIZE(0), 8, 0x20000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(SIZE(1), 8, 0x20000000),
+			WR(BASE(1), 8, 0x120000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			WR(CTRL(1), 4, 0),
+			WR(BASE(1), 8, 0),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+		},
+	}, {
+		.name = "error: before its predecessor",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			NO_RANGE(1),
+			WR(CTRL(1), 4, 0),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			RD(CTRL(1), 4, 0x600),
+		},
+	}, {
+		.name = "error: one left out",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(2), 8, 0x10000000),
+			WR(SIZE(2), 8, 0x10000000),
+			WR(CTRL(2), 4, 0x200),
+			RD(CTRL(2), 4, 0xa00),
+			NO_RANGE(2),
+		},
+	}, {
+		.name = "error: a predecessor that failed does not count",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0),
+			WR(CTRL(0), 4, 0x200),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			RD(CTRL(1), 4, 0xa00),
+		},
+	}, {
+		.name = "error: interleave, by ways and not by granularity",
+		.hw = { .cap = 0x1b02, .size = 0x40000000 },
+		.steps = {
+			WR(CTRL(0), 4, 0x210),
+			RD(CTRL(0), 4, 0xa10),
+			WR(CTRL(0), 4, 0),
+			WR(CTRL(0), 4, 0x280),
+			RD(CTRL(0), 4, 0xa80),
+			WR(CTRL(0), 4, 0),
+			WR_MAP(CTRL(0), 4, 0x20f, 0),
+			RD(CTRL(0), 4, 0x60f),
+		},
+	}, {
+		.name = "error: retry takes COMMIT 1->0->1",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0),
+			WR(CTRL(0), 4, 0x200),
+			WR(SIZE(0), 8, 0x40000000),
+			WR(BASE(0), 8, 0x80000000),
+			WR(SKIP(0), 8, 0x10000000),
+			RD(CTRL(0), 4, 0xa00),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(BASE(0), 8, 0x80000000),
+			RD(SKIP(0), 8, 0x10000000),
+			WR(SKIP(0), 8, 0),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0x307),
+			RD(CTRL(0), 4, 0xb07),
+			NO_RANGE(0),
+			WR(CTRL(0), 4, 0),
+			RD(CTRL(0), 4, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RD(CTRL(0), 4, 0x600),
+		},
+	}, {
+		.name = "SKIP: is taken from the capacity",
+		.hw = HW_4,
+		.steps = {
+			WR(SKIP(0), 8, 0x10000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x20000000),
+			WR(SKIP(1), 8, 0x10000000),
+			WR(CTRL(1), 4, 0x200),
+			RD(CTRL(1), 4, 0xa00),
+			WR(CTRL(1), 4, 0),
+			WR(SIZE(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			WR(BASE(2), 8, 0x20000000),
+			WR(SIZE(2), 8, 0x10000000),
+			WR(CTRL(2), 4, 0x200),
+			RD(CTRL(2), 4, 0xa00),
+			RANGE(1, 0x10000000, 0x10000000),
+		},
+	}, {
+		.name = "SKIP: is not taken from the host address",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x20000000),
+			WR(SKIP(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			RANGE(1, 0x10000000, 0x20000000),
+		},
+	}, {
+		.name = "SKIP: does not wrap",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR(SKIP(0), 8, 0xfffffffff0000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(SKIP(0), 8, 0x50000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(SKIP(0), 8, 0x30000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+		},
+	}, {
+		.name = "global: Poison needs the capability",
+		.hw = { .cap = 0x3bf0, .size = 0x10000000 },
+		.steps = {
+			WR(0x04, 4, 0xffffffff),
+			RD(0x04, 4, 2),
+			WR(0x04, 4, 1),
+			RD(0x04, 4, 0),
+			WR(0x04, 1, 0xff),
+			RD(0x04, 8, 2),
+		},
+	}, {
+		.name = "global: Poison where the capability allows",
+		.hw = { .cap = 0x400, .size = 0x10000000 },
+		.steps = {
+			WR(0x04, 4, 0xffffffff),
+			RD(0x04, 4, 3),
+			WR(0x05, 1, 0),
+			WR(0x06, 2, 0),
+			RD(0x04, 4, 3),
+			WR(0x04, 4, 1),
+			RD(0x04, 4, 1),
+			WR(0x04, 8, 2),
+			RD(0x04, 4, 2),
+			WR(0x03, 2, 0x0100),
+			RD(0x04, 4, 1),
+			RESET,
+			RD(0x04, 4, 0),
+		},
+	}, {
+		.name = "capability: takes no write",
+		.hw = { .cap = 0x00550f51, .size = 0x10000000 },
+		.steps = {
+			WR(0x00, 4, 0),
+			WR(0x00, 4, 0xffffffff),
+			WR(0x00, 8, 0xffffffff),
+			WR(0x01, 1, 0xff),
+			RD(0x00, 4, 0x00550f51),
+			RD(0x04, 4, 0),
+		},
+	}, {
+		.name = "reserved bits: read as zero",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 8, 0xffffffffffffffff),
+			RD(BASE(0), 8, 0xfffffffff0000000),
+			WR(SIZE(0), 8, 0xffffffffffffffff),
+			RD(SIZE(0), 8, 0xfffffffff0000000),
+			WR(SKIP(0), 8, 0xffffffffffffffff),
+			RD(SKIP(0), 8, 0xfffffffff0000000),
+			WR(D(0) + 0x1c, 4, 0xffffffff),
+			RD(D(0) + 0x1c, 4, 0),
+			WR(0x08, 8, 0xffffffffffffffff),
+			RD(0x08, 8, 0),
+			WR(CTRL(0), 4, 0xfffffdff),
+			RD(CTRL(0), 4, 0x1ff),
+		},
+	}, {
+		.name = "COMMITTED and ERR are not written",
+		.hw = HW_4,
+		.steps = {
+			WR(CTRL(0), 4, 0xc00),
+			RD(CTRL(0), 4, 0),
+			NO_RANGE(0),
+			WR(CTRL(0), 4, 0xffffffff),
+			RD(CTRL(0), 4, 0xbff),
+			WR(CTRL(0), 4, 0x600),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0xc00),
+			RD(CTRL(0), 4, 0),
+		},
+	}, {
+		.name = "Type and BI are the hardware's: Type",
+		.hw = { .cap = 1, .ctrl = 0xffffdfff, .size = 0x10000000 },
+		.steps = {
+			WR(CTRL(0), 4, 0x2000),
+			RD(CTRL(0), 4, 0x1000),
+			WR(CTRL(1), 4, 0x3000),
+			RD(CTRL(1), 4, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RD(CTRL(0), 4, 0x1600),
+			WR_UNMAP(CTRL(0), 4, 0x2000, 0),
+			RESET,
+			RD(CTRL(0), 4, 0x1000),
+		},
+	}, {
+		.name = "Type and BI are the hardware's: BI",
+		.hw = { .cap = 1, .ctrl = 0xffffefff, .size = 0x10000000 },
+		.steps = {
+			WR(CTRL(0), 4, 0x1000),
+			RD(CTRL(0), 4, 0x2000),
+			RESET,
+			RD(CTRL(0), 4, 0x2000),
+		},
+	}, {
+		.name = "1 decoder",
+		.hw = { .cap = 0, .size = 0x10000000 },
+		.steps = {
+			WR(BASE(0), 8, 0xffffffff10000000),
+			RD(BASE(0), 8, 0xffffffff10000000),
+			WR(BASE(1), 8, 0xffffffff10000000),
+			RD(BASE(1), 8, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(CTRL(1), 4, 0x200),
+			NO_RANGE(1),
+			NO_RANGE(0xffffffff),
+			WR_UNMAP(CTRL(0), 4, 0, 0),
+		},
+	}, {
+		.name = "2 decoders",
+		.hw = { .cap = 1, .size = 0x10000000 },
+		.steps = {
+			WR(BASE(1), 8, 0xffffffff10000000),
+			RD(BASE(1), 8, 0xffffffff10000000),
+			WR(BASE(2), 8, 0xffffffff10000000),
+			RD(BASE(2), 8, 0),
+		},
+	}, {
+		.name = "4 decoders",
+		.hw = { .cap = 2, .size = 0x10000000 },
+		.steps = {
+			WR(SIZE(3), 8, 0xffffffff10000000),
+			RD(SIZE(3), 8, 0xffffffff10000000),
+			WR(SIZE(4), 8, 0xffffffff10000000),
+			RD(SIZE(4), 8, 0),
+		},
+	}, {
+		.name = "6 decoders",
+		.hw = { .cap = 3, .size = 0x10000000 },
+		.steps = {
+			WR(BASE(5), 8, 0xffffffff10000000),
+			RD(BASE(5), 8, 0xffffffff10000000),
+			WR(BASE(6), 8, 0xffffffff10000000),
+			RD(BASE(6), 8, 0),
+		},
+	}, {
+		.name = "8 decoders",
+		.hw = { .cap = 4, .size = 0x10000000 },
+		.steps = {
+			WR(BASE(7), 8, 0xffffffff10000000),
+			RD(BASE(7), 8, 0xffffffff10000000),
+			WR(BASE(8), 8, 0xffffffff10000000),
+			RD(BASE(8), 8, 0),
+		},
+	}, {
+		.name = "10 decoders, all committed, all the capacity",
+		.hw = { .cap = 5, .size = 0xa0000000 },
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x10000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			WR(BASE(2), 8, 0x20000000),
+			WR(SIZE(2), 8, 0x10000000),
+			WR_MAP(CTRL(2), 4, 0x200, 2),
+			WR(BASE(3), 8, 0x30000000),
+			WR(SIZE(3), 8, 0x10000000),
+			WR_MAP(CTRL(3), 4, 0x200, 3),
+			WR(BASE(4), 8, 0x40000000),
+			WR(SIZE(4), 8, 0x10000000),
+			WR_MAP(CTRL(4), 4, 0x200, 4),
+			WR(BASE(5), 8, 0x50000000),
+			WR(SIZE(5), 8, 0x10000000),
+			WR_MAP(CTRL(5), 4, 0x200, 5),
+			WR(BASE(6), 8, 0x60000000),
+			WR(SIZE(6), 8, 0x10000000),
+			WR_MAP(CTRL(6), 4, 0x200, 6),
+			WR(BASE(7), 8, 0x70000000),
+			WR(SIZE(7), 8, 0x10000000),
+			WR_MAP(CTRL(7), 4, 0x200, 7),
+			WR(BASE(8), 8, 0x80000000),
+			WR(SIZE(8), 8, 0x10000000),
+			WR_MAP(CTRL(8), 4, 0x200, 8),
+			WR(BASE(9), 8, 0x90000000),
+			WR(SIZE(9), 8, 0x10000000),
+			WR_MAP(CTRL(9), 4, 0x200, 9),
+			WR_UNMAP(CTRL(9), 4, 0, 9),
+			WR_MAP(CTRL(9), 4, 0x300, 9),
+			RANGE(9, 0x90000000, 0x10000000),
+			NO_RANGE(10),
+			RD(D(10), 8, 0),
+			WR(CTRL(10), 4, 0x200),
+			RD(CTRL(10), 4, 0),
+		},
+	}, {
+		.name = "refused: 12 decoders",
+		.hw = { .cap = 6, .size = 0x10000000 },
+		.refused = true,
+	}, {
+		.name = "refused: 20 decoders",
+		.hw = { .cap = 10, .size = 0x10000000 },
+		.refused = true,
+	}, {
+		.name = "refused: 32 decoders",
+		.hw = { .cap = 12, .size = 0x10000000 },
+		.refused = true,
+	}, {
+		.name = "refused: a reserved number of decoders",
+		.hw = { .cap = 15, .size = 0x10000000 },
+		.refused = true,
+	}, {
+		.name = "refused: no memory",
+		.hw = { .cap = 0, .size = 0 },
+		.refused = true,
+	}, {
+		.name = "refused: SIZE not in units of 256 MiB",
+		.hw = { .cap = 0, .size = 0x108000000 },
+		.refused = true,
+	}, {
+		.name = "refused: SIZE of one byte",
+		.hw = { .cap = 0, .size = 1 },
+		.refused = true,
+	}, {
+		.name = "as much memory as there can be",
+		.hw = { .cap = 0, .size = 0xfffffffff0000000 },
+		.steps = {
+			WR(BASE(0), 8, 0x10000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(BASE(0), 8, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			RANGE(0, 0, 0xfffffffff0000000),
+		},
+	}, {
+		.name = "8 bytes: Control first, then SKIP, which comes too late",
+		.hw = HW_4,
+		.steps = {
+			WR_MAP(CTRL(0), 8, 0x1000000000000200, 0),
+			RD(CTRL(0), 8, 0x600),
+		},
+	}, {
+		.name = "8 bytes: SIZE first, then Control",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0) + 4, 8, 0x20000000001),
+			RD(SIZE(0) + 4, 8, 0xa0000000001),
+			WR(SIZE(0) + 4, 8, 0),
+			WR_MAP(SIZE(0) + 4, 8, 0x20000000000, 0),
+			RD(SIZE(0) + 4, 8, 0x60000000000),
+			RD(BASE(0) + 4, 8, 0x4000000000000000),
+		},
+	}, {
+		.name = "8 bytes: uncommit opens what follows it, not what precedes",
+		.hw = HW_4,
+		.steps = {
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR_UNMAP(SIZE(0) + 4, 8, 0xff00000001, 0),
+			RD(SIZE(0) + 4, 8, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR_UNMAP(CTRL(0), 8, 0x1000000000000000, 0),
+			RD(SKIP(0), 8, 0x10000000),
+		},
+	}, {
+		.name = "straddling: one register to the next",
+		.hw = HW_4,
+		.steps = {
+			WR_MAP(SIZE(0) + 6, 4, 0x02030000, 0),
+			RD(CTRL(0), 4, 0x603),
+			WR(SIZE(0) + 6, 4, 0x0201ffff),
+			RD(SIZE(0) + 6, 4, 0x06030000),
+			WR_UNMAP(SIZE(0) + 7, 3, 0x0000ff, 0),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(CTRL(0), 4, 0x003),
+			WR(BASE(0) + 3, 2, 0x2212),
+			RD(BASE(0), 8, 0x2210000000),
+			RD(BASE(0) + 3, 2, 0x2210),
+		},
+	}, {
+		.name = "straddling: three registers in eight bytes",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0) + 7, 8, 0xffffff0000000300),
+			RD(CTRL(0), 4, 0x003),
+			WR(CTRL(0), 4, 0),
+			WR_MAP(SIZE(0) + 5, 8, 0xff00000205000000, 0),
+			RD(CTRL(0), 4, 0x605),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(SIZE(0) + 5, 8, 0x0000000605000000),
+			WR(CTRL(0) + 3, 8, 0xffffffffffffffff),
+			RD(CTRL(0), 4, 0x605),
+			RD(SKIP(0), 8, 0),
+		},
+	}, {
+		.name = "straddling: one decoder to the next, and the end",
+		.hw = { .cap = 1, .size = 0x10000000 },
+		.steps = {
+			WR(SKIP(0) + 6, 8, 0x9876543210abcdef),
+			RD(SKIP(0), 8, 0xcdef000000000000),
+			RD(BASE(1), 8, 0),
+			WR(D(1) - 4, 8, 0xa5a5a5a5ffffffff),
+			RD(D(1) - 4, 8, 0xa000000000000000),
+			WR(SKIP(1) + 7, 8, 0xffffffffffffffff),
+			RD(SKIP(1) + 7, 8, 0xff),
+			RD(D(2) - 1, 8, 0),
+			WR(D(2) - 1, 8, 0xffffffffffffffff),
+			RD(0x00, 8, 1),
+			WR(0x02, 8, 0xffffffffff02ffff),
+			RD(0x00, 8, 0x200000001),
+		},
+	}, {
+		.name = "bytes: only the second of Control commits",
+		.hw = HW_4,
+		.steps = {
+			WR(CTRL(0), 1, 0x04),
+			WR(CTRL(0) + 2, 2, 0xffff),
+			RD(CTRL(0), 4, 0x004),
+			WR_MAP(CTRL(0) + 1, 1, 0x02, 0),
+			RD(CTRL(0) + 1, 1, 0x06),
+			WR_UNMAP(CTRL(0) + 1, 1, 0x00, 0),
+			RD(CTRL(0), 3, 0x004),
+		},
+	}, {
+		.name = "offsets: beyond the end, and near 2^32",
+		.hw = { .cap = 0x405, .size = 0x10000000 },
+		.steps = {
+			WR(0xfffffffc, 8, 0xffffffffffffffff),
+			WR(0xfffffffe, 8, 0xffffffffffffffff),
+			WR(0xffffffff, 8, 0xffffffffffffffff),
+			WR(0xffffffff, 1, 0xff),
+			WR(0x80000004, 4, 0x3),
+			RD(0x04, 4, 0),
+			RD(0xfffffffc, 8, 0),
+			RD(0xfffffffe, 8, 0),
+			RD(0xffffffff, 1, 0),
+			RD(0x80000000, 4, 0),
+			WR(CTRL(0) + 0x1000, 4, 0x200),
+			RD(CTRL(0) + 0x1000, 4, 0),
+			RD(CTRL(0), 4, 0),
+			RD(0x150, 8, 0),
+			NO_RANGE(0),
+		},
+	}, {
+		.name = "lengths: none, odd, and too many",
+		.hw = HW_4,
+		.steps = {
+			WR(BASE(0), 0, 0xffffffffffffffff),
+			RD(BASE(0), 8, 0),
+			WR(BASE(0), 5, 0xffffffff90000000),
+			RD(BASE(0), 8, 0xff90000000),
+			RD(BASE(0), 0, 0),
+			RD(BASE(0), 3, 0),
+			RD(BASE(0), 5, 0xff90000000),
+			RD(BASE(0), 9, 0xff90000000),
+			RD(BASE(0), 0xffffffff, 0xff90000000),
+			WR(BASE(0), 9, 0x1234567820000000),
+			RD(BASE(0), 8, 0x1234567820000000),
+			RD(SIZE(0), 8, 0x40000000),
+			WR(BASE(0), 0xffffffff, 0xf0000000),
+			RD(BASE(0), 8, 0xf0000000),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(CTRL(0), 8, 0),
+		},
+	}, {
+		.name = "reset: leaves nothing of the past",
+		.hw = {
+			.cap = 0x402,
+			.global = 2,
+			.ctrl = 0x1000,
+			.size = 0x40000000,
+		},
+		.steps = {
+			WR(0x04, 4, 1),
+			WR(BASE(0), 8, 0x90000000),
+			WR(SIZE(0), 8, 0x10000000),
+			WR(SKIP(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x303, 0),
+			WR(BASE(1), 8, 0xa0000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR(SKIP(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x20f, 1),
+			WR(SIZE(3), 8, 0x20000000),
+			WR(CTRL(3), 4, 0x3ff),
+			RD(CTRL(3), 4, 0xbff),
+			RESET,
+			RD(0x00, 8, 0x200000402),
+			RD(BASE(0), 8, 0),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(CTRL(0), 8, 0x1000),
+			RD(SKIP(0), 8, 0),
+			RD(BASE(1), 8, 0),
+			RD(SIZE(1), 8, 0),
+			RD(CTRL(1), 8, 0),
+			RD(SKIP(1), 8, 0),
+			RD(SIZE(3), 8, 0),
+			RD(CTRL(3), 4, 0),
+			NO_RANGE(0),
+			NO_RANGE(1),
+		},
+	},
+};
+
+#undef D
+#undef BASE
+#undef SIZE
+#undef CTRL
+#undef SKIP
+#undef RD
+#undef WR
+#undef WR_MAP
+#undef WR_UNMAP
+#undef RANGE
+#undef NO_RANGE
+#undef RESET
+#undef HW_4
+
+static bool hdm_vector_step(struct vfio_cxl_hdm *s,
+			    const struct hdm_step *step)
+{
+	const u64 untouched = 0x0123456789abcdef;
+	struct vfio_cxl_hdm_effect effect;
+	u64 base = untouched, size = untouched;
+
+	switch (step->kind) {
+	case HDM_STEP_READ:
+		return vfio_cxl_hdm_read(s, step->off, step->len) == step->val;
+	case HDM_STEP_WRITE:
+		effect = vfio_cxl_hdm_write(s, step->off, step->len, step->val);
+		return effect.map == step->map && effect.unmap == step->unmap;
+	case HDM_STEP_RANGE:
+		return vfio_cxl_hdm_range(s, step->off, &base, &size) &&
+		       base == step->val && size == step->size;
+	case HDM_STEP_NO_RANGE:
+		return !vfio_cxl_hdm_range(s, step->off, &base, &size) &&
+		       base == untouched && size == untouched;
+	case HDM_STEP_RESET:
+		vfio_cxl_hdm_reset(s);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * hdm_vector_run - take a vector through the model
+ * @v: the vector
+ * @s: memory for the state
+ *
+ * Return: 0 if all is as it should be, else 1 + the index of the step that was
+ * not, or -1 when already vfio_cxl_hdm_init() did not do as @v says.
+ */
+static int hdm_vector_run(const struct hdm_vector *v, struct vfio_cxl_hdm *s)
+{
+	const int max = sizeof(v->steps) / sizeof(*v->steps);
+	int i;
+
+	if (vfio_cxl_hdm_init(s, &v->hw) == v->refused)
+		return -1;
+	for (i = 0; i < max && v->steps[i].kind != HDM_STEP_END; i++)
+		if (!hdm_vector_step(s, &v->steps[i]))
+			return i + 1;
+	return 0;
+}
+
+#endif /* VFIO_CXL_TESTS_VECTORS_H */
