@@ -69,7 +69,7 @@ struct vfio_device_info_cap_cxl {
  * of the BAR region.
  */
 #define VFIO_REGION_TYPE_CXL \
-	(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | 0x1e98)
+	(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | 0x1e98U)
 #define VFIO_REGION_SUBTYPE_CXL			1
 #define VFIO_REGION_SUBTYPE_CXL_COMP_REGS	2
 

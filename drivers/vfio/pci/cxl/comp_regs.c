@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
  * DOC: The component register page
  *
  * The 4 KiB of CXL.cache and CXL.mem registers are a region of their own, and

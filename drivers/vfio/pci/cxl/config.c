@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
  * DOC: Config space
  *
  * The VFIO core passes writes to DVSECs raw to hardware. Here the body of the

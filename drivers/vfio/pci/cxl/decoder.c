@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
  * DOC: The physical device
  *
  * Finds out at bind what firmware did to the device, has the CXL core create

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A virtual CXL Device DVSEC
- *
+ */
+
+/**
  * DOC: Device DVSEC model
  *
  * Decides what a guest sees in the Device DVSEC (CXL r4.0 sec 8.1.3). Like

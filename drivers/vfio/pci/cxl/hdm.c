@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A virtual CXL HDM decoder capability structure
- *
+ */
+
+/**
  * DOC: HDM decoder model
  *
  * Decides what a guest sees when it reads and writes the HDM decoders of an
@@ -26,8 +28,9 @@
  *	                      COMMIT 1->0| v                          v
  *	                              error (ERR_NOT_COMMITTED)     idle
  *
- * A committed decoder takes no write but COMMIT 1->0, a locked one none at
- * all. "Fits" is decided by hdm_fits(). The physical decoder is never written.
+ * A committed decoder takes no write but COMMIT 1->0, and this only while no
+ * higher decoder is committed; a locked one takes none at all. "Fits" is
+ * decided by hdm_fits(). The physical decoder is never written.
  */
 #include <linux/bitfield.h>
 #include <linux/bits.h>

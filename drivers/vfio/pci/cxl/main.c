@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VFIO PCI variant driver for CXL accelerators
- *
+ */
+
+/**
  * DOC: vfio-cxl-pci
  *
  * Passes a CXL device outside the memory class, such as a GPU with coherent

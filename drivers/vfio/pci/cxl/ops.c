@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
  * DOC: What user space asks of the device
  *
  * Each of these deals with the bytes, the region or the command that is ours,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
  * DOC: The DPA region and its gate
  *
  * User space reaches device memory by mmap() and by read()/write(). Both go
