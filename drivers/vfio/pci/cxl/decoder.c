@@ -73,35 +73,14 @@ static bool wait_mem_active(struct vfio_cxl_device *cxl)
 	return false;
 }
 
-/**
- * vfio_cxl_restore_decoder - see that decoder 0 is as it was at bind
- * @cxl: a firmware-committed device, out of reset, its config space restored
- *
- * Programs and commits it again from the saved values when it is not, enables
- * CXL.mem again when that was lost, and waits for the memory. The caller keeps
- * the gate closed.
- *
- * Return: whether the device decodes its memory.
- */
-bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
+/* Compare decoder 0 with what firmware left, and commit it again if needed. */
+static bool decoder_recommit(struct vfio_cxl_device *cxl)
 {
 	const struct vfio_cxl_decoder *want = &cxl->decoder;
 	void __iomem *reg = cxl->hdm + CXL_HDM_DECODER(0);
 	struct pci_dev *pdev = cxl->core.pdev;
 	struct vfio_cxl_decoder now;
-	u16 ctrl;
 	u32 val;
-
-	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL, &ctrl);
-	if (PCI_POSSIBLE_ERROR(ctrl)) {
-		pci_err(pdev, "device does not answer; memory stays closed\n");
-		return false;
-	}
-	if (ctrl != cxl->dvsec_ctrl)
-		pci_write_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
-				      cxl->dvsec_ctrl);
-	if (!wait_mem_active(cxl))
-		return false;
 
 	decoder_read(cxl, 0, &now);
 	if (decoder_same(&now, want))
@@ -127,6 +106,44 @@ bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
 	pci_err(pdev, "decoder 0 cannot be committed again: Control %#x, expected %#x; memory stays closed\n",
 		now.ctrl, want->ctrl);
 	return false;
+}
+
+/**
+ * vfio_cxl_restore_decoder - see that decoder 0 is as it was at bind
+ * @cxl: a firmware-committed device, out of reset, its config space restored
+ *
+ * Programs and commits it again from the saved values when it is not, enables
+ * CXL.mem again when that was lost, and waits for the memory. The caller keeps
+ * the gate closed.
+ *
+ * Return: whether the device decodes its memory.
+ */
+bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	u16 ctrl, cmd;
+	bool ok;
+
+	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL, &ctrl);
+	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
+	if (PCI_POSSIBLE_ERROR(ctrl) || PCI_POSSIBLE_ERROR(cmd)) {
+		pci_err(pdev, "device does not answer; memory stays closed\n");
+		return false;
+	}
+	if (ctrl != cxl->dvsec_ctrl)
+		pci_write_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
+				      cxl->dvsec_ctrl);
+	if (!wait_mem_active(cxl))
+		return false;
+
+	/* The decoders are in a BAR, which the user may have turned off. */
+	if (!(cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(pdev, PCI_COMMAND,
+				      cmd | PCI_COMMAND_MEMORY);
+	ok = decoder_recommit(cxl);
+	if (!(cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(pdev, PCI_COMMAND, cmd);
+	return ok;
 }
 
 /* Where the component registers are, and what is in their capability array. */

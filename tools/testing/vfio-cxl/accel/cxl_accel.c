@@ -201,7 +201,7 @@ static struct pci_driver accel_driver = {
 	.name = "cxl_accel",
 	.id_table = accel_ids,
 	.probe = accel_probe,
-	.driver = { .dev_groups = accel_groups },
+	.dev_groups = accel_groups,
 };
 module_pci_driver(accel_driver);
 
