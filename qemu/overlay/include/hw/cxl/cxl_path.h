@@ -18,6 +18,7 @@
 #include "hw/cxl/cxl.h"
 #include "hw/pci/pci_device.h"
 #include "qemu/queue.h"
+#include "qemu/units.h"
 #include "system/memory.h"
 
 /** CXL_PATH_ANY: no wish for a base address */
@@ -31,7 +32,7 @@ typedef struct CXLPath CXLPath;
 /**
  * struct CXLPath - one endpoint's memory and the way to it
  * @dev: the endpoint, below a CXL root port or a CXL switch
- * @mr: its memory; must be at least @size bytes and stay valid until
+ * @mr: its memory; must be @size bytes and stay valid until
  *      cxl_path_unregister(). It is a subregion of the fixed window's region
  *      while @committed.
  * @size: bytes that decoder 0 maps, a multiple of CXL_PATH_ALIGN
@@ -89,11 +90,16 @@ bool cxl_path_register(CXLPath *path, Error **errp);
 void cxl_path_unregister(CXLPath *path);
 
 /**
- * cxl_path_lost: the endpoint lost its decoder outside a system reset
- * @path: a registered path
+ * cxl_path_lost: the endpoint lost its decoder in a reset
+ * @path: a registered path, or a zeroed one, which is left alone
  *
+ * To be called at the end of every reset that takes the endpoint's decoder.
  * Takes the memory out of the window, as after a secondary bus reset. The
  * next system reset commits the path again.
+ *
+ * When the device alone was reset, not its bus, it was just plugged in (qdev
+ * resets it again after realize) or its slot was powered up. That is a start
+ * for the endpoint, and the path is committed again at once.
  */
 void cxl_path_lost(CXLPath *path);
 

@@ -1,0 +1,36 @@
+/*
+ * VFIO passthrough of CXL accelerators: stubs
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "cxl.h"
+
+bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
+{
+    if (vdev->cxl_mode == ON_OFF_AUTO_ON) {
+        error_setg(errp, "cxl=on, but this QEMU is built without VFIO_CXL");
+        return false;
+    }
+    return true;
+}
+
+void vfio_cxl_exit(VFIOPCIDevice *vdev)
+{
+}
+
+void vfio_cxl_finalize(VFIOPCIDevice *vdev)
+{
+}
+
+void vfio_cxl_reset(VFIOPCIDevice *vdev)
+{
+}
+
+void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
+{
+}

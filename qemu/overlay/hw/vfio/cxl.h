@@ -1,0 +1,52 @@
+/*
+ * VFIO passthrough of CXL accelerators
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VFIO_CXL_H
+#define HW_VFIO_CXL_H
+
+#include "pci.h"
+
+/**
+ * vfio_cxl_realize: use a device as a CXL device, if that is possible
+ * @vdev: a device whose BARs are registered
+ * @errp: pointer to a NULL-initialized error object
+ *
+ * With cxl=auto, a device for which the host kernel offers no CXL, which
+ * platform firmware did not commit, or which is not below a CXL port stays
+ * plain PCI, and @vdev->cxl stays NULL.
+ *
+ * Returns: false with @errp set when the above happens with cxl=on, or when
+ * what the kernel says about the device cannot be true. vfio_cxl_exit() and
+ * vfio_cxl_finalize() then undo what was done.
+ */
+bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp);
+
+/**
+ * vfio_cxl_exit: hide memory and registers from the guest
+ * @vdev: any device; must be called before the BARs are taken down
+ */
+void vfio_cxl_exit(VFIOPCIDevice *vdev);
+
+/**
+ * vfio_cxl_finalize: free what vfio_cxl_realize() allocated
+ * @vdev: any device, after its memory regions were unparented
+ */
+void vfio_cxl_finalize(VFIOPCIDevice *vdev);
+
+/**
+ * vfio_cxl_reset: follow a reset of the device
+ * @vdev: any device, after it was reset
+ */
+void vfio_cxl_reset(VFIOPCIDevice *vdev);
+
+/**
+ * vfio_cxl_update_mapping: show the memory only while the device decodes it
+ * @vdev: any device, after a write to its config space
+ */
+void vfio_cxl_update_mapping(VFIOPCIDevice *vdev);
+
+#endif /* HW_VFIO_CXL_H */
