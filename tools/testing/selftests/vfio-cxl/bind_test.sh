@@ -1,0 +1,164 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Which devices vfio-cxl-pci takes, and that it leaves nothing behind when it
+# refuses one or is unbound. For any POSIX shell, busybox's too. The device is
+# given as for the other tests, in the first argument or in VFIO_CXL_BDF.
+#
+# VFIO_CXL_PLAIN_BDF and VFIO_CXL_TYPE3_BDF name the devices to be refused; by
+# default the first PCI device without a driver that is no CXL device, and the
+# first of the CXL memory class.
+# Guards: decoder.c vfio_cxl_probe_device(), main.c vfio_cxl_probe()
+
+bdf=${1:-$VFIO_CXL_BDF}
+driver=vfio-cxl-pci
+pci=/sys/bus/pci/devices
+n=0
+failed=0
+
+if [ -z "$bdf" ]; then
+	echo "TAP version 13"
+	echo "1..0 # SKIP no PCI address in argv[1] or VFIO_CXL_BDF"
+	exit 4
+fi
+
+say() { echo "# $*"; }
+
+# result OK NAME: print a test line, where OK is empty for a failure.
+result()
+{
+	n=$((n + 1))
+	if [ -n "$1" ]; then
+		echo "ok $n $2"
+	else
+		echo "not ok $n $2"
+		failed=1
+	fi
+}
+
+skip()
+{
+	n=$((n + 1))
+	echo "ok $n $1 # SKIP $2"
+}
+
+driver_of()
+{
+	[ -e "$pci/$1/driver" ] || return
+	basename "$(readlink "$pci/$1/driver")"
+}
+
+# Everything that a bound device adds, and that must go with it
+left_behind()
+{
+	for d in /sys/bus/cxl/devices/*; do
+		case ${d##*/} in
+		mem[0-9]*|region[0-9]*|endpoint[0-9]*) echo cxl ;;
+		esac
+	done | sort | uniq -c
+	sed 's/^ *//' /proc/iomem | sort
+	ls /sys/class/vfio-dev 2>/dev/null | wc -l
+	ls -d /dev/vfio/devices/* 2>/dev/null | wc -l
+}
+
+# Log lines about a device from the driver, and from the driver core about it
+log_of()
+{
+	dmesg | grep -F "$1" | grep -E "$driver|error|fail"
+}
+
+# refuse BDF NAME REASON: it must not bind, and say why in one line.
+refuse()
+{
+	old=$(driver_of "$1")
+	[ -z "$old" ] || echo "$1" >"$pci/$1/driver/unbind"
+	before=$(left_behind)
+	lines=$(log_of "$1" | wc -l)
+
+	echo $driver >"$pci/$1/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null
+	bound=$(driver_of "$1")
+	new=$(log_of "$1" | tail -n +$((lines + 1)))
+	after=$(left_behind)
+	[ -z "$bound" ] || echo "$1" >"$pci/$1/driver/unbind"
+	echo >"$pci/$1/driver_override"
+	[ -z "$old" ] || echo "$1" >"/sys/bus/pci/drivers/$old/bind"
+
+	echo "$new" | while read -r line; do say "$line"; done
+	result "$([ -z "$bound" ] && echo y)" "$2: not bound"
+	result "$([ "$(echo "$new" | grep -c .)" = 1 ] &&
+		  echo "$new" | grep -q "$3" && echo y)" \
+	       "$2: one log line with the reason"
+	result "$([ "$before" = "$after" ] && echo y)" "$2: nothing left"
+}
+
+# The first device for which "wanted CLASS DEVICE" is true
+first()
+{
+	for d in "$pci"/*; do
+		if "$1" "$(cat "$d/class")" "${d##*/}"; then
+			echo "${d##*/}"
+			return
+		fi
+	done
+}
+
+# A CXL device is below a root port; what is on the root bus is none.
+is_plain()
+{
+	case $1 in 0x0604*|0x0502*|0x0600*) return 1 ;; esac
+	case $2 in 0000:00:*) ;; *) return 1 ;; esac
+	[ ! -e "$pci/$2/driver" ]
+}
+
+is_type3()
+{
+	case $1 in 0x0502*) return 0 ;; esac
+	return 1
+}
+
+echo "TAP version 13"
+
+result "$([ "$(driver_of "$bdf")" = $driver ] && echo y)" "$bdf: bound"
+
+plain=${VFIO_CXL_PLAIN_BDF:-$(first is_plain)}
+if [ -n "$plain" ]; then
+	refuse "$plain" "plain PCI device" "is not a CXL device"
+else
+	skip "plain PCI device" "there is none; VFIO_CXL_PLAIN_BDF names one"
+fi
+
+type3=${VFIO_CXL_TYPE3_BDF:-$(first is_type3)}
+if [ -n "$type3" ]; then
+	refuse "$type3" "CXL memory device" "Type 3"
+else
+	skip "CXL memory device" "there is none; VFIO_CXL_TYPE3_BDF names one"
+fi
+
+# Unbind and bind again
+bound=$(left_behind)
+echo "$bdf" >/sys/bus/pci/drivers/$driver/unbind
+unbound=$(left_behind)
+result "$([ "$bound" != "$unbound" ] && echo y)" "unbind takes things away"
+turns=0
+while [ $turns -lt 5 ]; do
+	echo $driver >"$pci/$bdf/driver_override"
+	echo "$bdf" >/sys/bus/pci/drivers_probe
+	[ "$(driver_of "$bdf")" = $driver ] || break
+	[ "$(left_behind)" = "$bound" ] || break
+	echo "$bdf" >/sys/bus/pci/drivers/$driver/unbind
+	[ "$(left_behind)" = "$unbound" ] || break
+	turns=$((turns + 1))
+done
+say "$turns of 5 turns"
+if [ $turns -lt 5 ]; then
+	left_behind | while read -r line; do say "$line"; done
+fi
+result "$([ $turns = 5 ] && echo y)" "bind and unbind 5 times"
+
+echo $driver >"$pci/$bdf/driver_override"
+echo "$bdf" >/sys/bus/pci/drivers_probe
+result "$([ "$(driver_of "$bdf")" = $driver ] && echo y)" "bound at the end"
+
+echo "1..$n"
+exit $failed

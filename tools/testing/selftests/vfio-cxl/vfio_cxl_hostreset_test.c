@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets that the host does, some of which lose the physical decoder, and
+ * resets while the memory is in use.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "vfio_cxl_lib.h"
+
+#define GPA		0x7a50000000ULL
+#define LOCKED		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED)
+#define PAGE_WORDS	(VFIO_CXL_PAGE_SIZE / 4)
+
+/* As reset_test's; a tenant with a locked decoder on top */
+static char *tenant(struct vfio_cxl_dev *dev, __u64 seed)
+{
+	char *p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
+
+	vfio_cxl_fill(p, 2 * SZ_2M, seed);
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	return p;
+}
+
+/* The memory works, by mapping and by file, and so do fresh registers. */
+static void expect_usable(struct __test_metadata *_metadata,
+			  struct vfio_cxl_dev *dev, char *p)
+{
+	char buf[64] = {};
+
+	ASSERT_EQ(0, vfio_cxl_touch(p, true));
+	vfio_cxl_fill(p, 2 * SZ_2M, 61);
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 61));
+	EXPECT_EQ(64, vfio_cxl_read(dev, &dev->dpa, SZ_2M, buf, 64));
+	EXPECT_EQ(0, memcmp(p + SZ_2M, buf, 64));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	EXPECT_EQ(HDM_CTRL_COMMITTED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) &
+		  HDM_CTRL_COMMITTED);
+}
+
+/* The physical decoders, and Control of the Device DVSEC */
+static void physical(struct vfio_cxl_dev *dev, __u32 *s)
+{
+	__u32 page[PAGE_WORDS];
+
+	vfio_cxl_xhost_page(dev, page);
+	memcpy(s, (char *)page + dev->hdm, 0x30);
+	vfio_cxl_xhost_config(dev->bdf, &s[0x30 / 4],
+			      vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) +
+			      DVSEC_CTRL, 4);
+	s[0x30 / 4] &= 0xffff;
+}
+
+#define PHYSICAL	(0x30 / 4 + 1)
+
+/*
+ * Past VFIO, and without its memory_lock: the gate_lock alone is in the way.
+ *
+ * Guards: main.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done()
+ */
+TEST_F(cxl, host_reset)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 63);
+	int fd;
+
+	fd = vfio_cxl_xhost_open(dev->bdf, "reset", O_WRONLY);
+	ASSERT_EQ(1, write(fd, "1", 1));
+	close(fd);
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	expect_usable(_metadata, dev, p);
+}
+
+/* Guards: the same, by way of the VFIO core's device set */
+TEST_F(cxl, hot_reset)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+	__u32 before[PHYSICAL], after[PHYSICAL];
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 65);
+
+	physical(dev, before);
+	if (ioctl(dev->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset))
+		SKIP(return, "no hot reset: %s", strerror(errno));
+	physical(dev, after);
+	EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	expect_usable(_metadata, dev, p);
+}
+
+FIXTURE(method) {
+	struct vfio_cxl_dev dev;
+	char old[128];
+};
+
+static void reset_method(const char *method, char *old, size_t len)
+{
+	int fd = vfio_cxl_xhost_open(vfio_cxl_bdf, "reset_method", O_RDWR);
+	ssize_t n = old ? read(fd, old, len - 1) : 0;
+
+	if (n > 0 && write(fd, method, strlen(method)) < 0)
+		old[0] = 0;
+	if (!old && write(fd, method, strlen(method)) < 0)
+		perror("# cannot restore the reset method");
+	close(fd);
+}
+
+/* Another way to reset the device than the kernel would choose */
+FIXTURE_VARIANT(method) {
+	const char *method;
+};
+
+/* A bus reset: the device's decoder does not survive it. */
+FIXTURE_VARIANT_ADD(method, cxl_bus) {
+	.method = "cxl_bus",
+};
+
+/* None at all */
+FIXTURE_VARIANT_ADD(method, none) {
+	.method = "\n",
+};
+
+FIXTURE_SETUP(method)
+{
+	reset_method(variant->method, self->old, sizeof(self->old));
+	if (!self->old[0])
+		SKIP(return, "no reset method %s", variant->method);
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
+}
+
+FIXTURE_TEARDOWN(method)
+{
+	vfio_cxl_close(&self->dev);
+	if (self->old[0])
+		reset_method(self->old, NULL, 0);
+}
+
+/* Guards: decoder.c vfio_cxl_restore_decoder(), the second half */
+TEST_F(method, decoder_is_restored)
+{
+	__u32 before[PHYSICAL], after[PHYSICAL], i;
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 67);
+
+	physical(dev, before);
+	if (ioctl(dev->fd, VFIO_DEVICE_RESET))
+		SKIP(return, "no reset: %s", strerror(errno));
+	physical(dev, after);
+	for (i = 0; i < PHYSICAL; i++)
+		EXPECT_EQ(before[i], after[i]) TH_LOG("word %u", i);
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	expect_usable(_metadata, dev, p);
+}
+
+/*
+ * The VFIO core resets the device once more when it is closed, and does not
+ * tell: the decoder must be there again when the memory is cleared. And a
+ * device without a reset gets fresh registers all the same.
+ *
+ * Guards: main.c vfio_cxl_close_device(), clear_memory();
+ * vfio_cxl_open_device(), vfio_cxl_reset_shadow()
+ */
+TEST_F(method, closed_and_cleared)
+{
+	__u32 before[PHYSICAL], after[PHYSICAL], i;
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 69);
+
+	physical(dev, before);
+	munmap(p, 2 * SZ_2M);
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	physical(dev, after);
+	for (i = 0; i < PHYSICAL; i++)
+		EXPECT_EQ(before[i], after[i]) TH_LOG("word %u", i);
+	p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, 2 * SZ_2M));
+	expect_usable(_metadata, dev, p);
+}
+
+/* An FLR from the guest, by the same method: what is locked stays so */
+TEST_F(method, guest_flr)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 71);
+
+	if (!vfio_cxl_guest_flr(dev))
+		SKIP(return, "device has no FLR");
+	EXPECT_EQ(0, vfio_cxl_touch(p, false));
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	vfio_cxl_fill(p, SZ_64K, 73);
+	EXPECT_TRUE(vfio_cxl_same(p, SZ_64K, 73));
+}
+
+struct user {
+	struct vfio_cxl_dev *dev;
+	char *p;
+	bool stop;
+	unsigned long good, bad;
+};
+
+static void *use_memory(void *arg)
+{
+	struct user *u = arg;
+	char buf[256];
+
+	while (!__atomic_load_n(&u->stop, __ATOMIC_RELAXED)) {
+		ssize_t rc = vfio_cxl_read(u->dev, &u->dev->dpa, SZ_2M, buf,
+					   sizeof(buf));
+
+		if (rc == sizeof(buf))
+			u->good++;
+		else if (rc != -EIO)
+			u->bad++;
+		else
+			continue;
+		u->bad += memcmp(buf, u->p, sizeof(buf)) != 0;
+	}
+	return NULL;
+}
+
+/*
+ * A user goes on while resets come: it reads the right thing or fails, and
+ * nothing hangs.
+ *
+ * Guards: priv.h, the lock order of memory_lock and gate_lock
+ */
+TEST_F_TIMEOUT(cxl, resets_under_load, 120)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	struct user u = { .dev = dev };
+	pthread_t thread;
+	unsigned int i;
+
+	u.p = malloc(256);
+	vfio_cxl_fill(u.p, 256, 55);
+	ASSERT_EQ(256, vfio_cxl_write(dev, &dev->dpa, SZ_2M, u.p, 256));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, use_memory, &u));
+	for (i = 0; i < 10; i++) {
+		if (i & 1 || !vfio_cxl_guest_flr(dev)) {
+			vfio_cxl_memory_space(dev, false);
+			usleep(10 * 1000);
+		}
+		vfio_cxl_memory_space(dev, true);
+		usleep(50 * 1000);
+	}
+	__atomic_store_n(&u.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	TH_LOG("%lu reads", u.good);
+	EXPECT_NE(0, u.good);
+	EXPECT_EQ(0, u.bad);
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <linux/iommufd.h>
+
+#include "kselftest.h"
+#include "vfio_cxl_lib.h"
+
+const char *vfio_cxl_bdf;
+const char *vfio_cxl_uncommitted_bdf;
+
+#define xfail(fmt, ...) do {						\
+	fprintf(stderr, "# %s:%d: " fmt ": %s\n", __func__, __LINE__,	\
+		##__VA_ARGS__, strerror(errno));			\
+	abort();							\
+} while (0)
+
+void vfio_cxl_args(int argc, char **argv)
+{
+	vfio_cxl_bdf = getenv("VFIO_CXL_BDF");
+	vfio_cxl_uncommitted_bdf = getenv("VFIO_CXL_UNCOMMITTED_BDF");
+	if (argc > 1 && strchr(argv[1], ':'))
+		vfio_cxl_bdf = argv[1];
+
+	if (vfio_cxl_bdf && *vfio_cxl_bdf)
+		return;
+	ksft_print_header();
+	ksft_exit_skip("no PCI address in argv[1] or VFIO_CXL_BDF\n");
+}
+
+static int open_cdev(const char *bdf)
+{
+	char path[300];
+	struct dirent *e;
+	int fd = -ENODEV;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((e = readdir(dir)))
+		if (!strncmp(e->d_name, "vfio", 4)) {
+			snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
+				 e->d_name);
+			fd = open(path, O_RDWR);
+			if (fd < 0)
+				fd = -errno;
+		}
+	closedir(dir);
+	return fd;
+}
+
+/* The two regions of a committed device, and the BAR that one of them is in */
+static int find_regions(struct vfio_cxl_dev *dev)
+{
+	struct vfio_region_info_cap_cxl_comp_regs *where;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_region_info_cap_type *type;
+	struct vfio_cxl_region r;
+	__u32 i;
+	int rc;
+
+	rc = vfio_cxl_region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX, &dev->cfg);
+	if (rc)
+		return rc;
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info))
+		return -errno;
+	for (i = VFIO_PCI_NUM_REGIONS; i < info.num_regions; i++) {
+		rc = vfio_cxl_region_info(dev, i, &r);
+		if (rc)
+			return rc;
+		type = vfio_cxl_region_cap(&r, VFIO_REGION_INFO_CAP_TYPE);
+		if (!type || type->type != VFIO_REGION_TYPE_CXL)
+			continue;
+		if (type->subtype == VFIO_REGION_SUBTYPE_CXL)
+			dev->dpa = r;
+		if (type->subtype == VFIO_REGION_SUBTYPE_CXL_COMP_REGS)
+			dev->regs = r;
+	}
+	if (!dev->regs.info.size)
+		return 0;
+
+	where = vfio_cxl_region_cap(&dev->regs,
+				    VFIO_REGION_INFO_CAP_CXL_COMP_REGS);
+	if (!where)
+		return -ENOENT;
+	dev->page = where->offset;
+	dev->hdm = where->hdm_offset;
+	return vfio_cxl_region_info(dev, where->bar, &dev->bar);
+}
+
+/* The end of opening; @rc is what came out so far. */
+static int opened(struct vfio_cxl_dev *dev, int rc)
+{
+	if (!rc)
+		rc = find_regions(dev);
+	if (rc) {
+		fprintf(stderr, "# cannot open %s by its %s: %s\n", dev->bdf,
+			dev->group < 0 ? "cdev" : "group", strerror(-rc));
+		vfio_cxl_close(dev);
+	}
+	return rc;
+}
+
+int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+
+	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .group = -1, .iommu = -1 };
+	dev->fd = open_cdev(bdf);
+	if (dev->fd < 0)
+		return opened(dev, dev->fd);
+	dev->iommu = open("/dev/iommu", O_RDWR);
+	bind.iommufd = dev->iommu;
+	if (dev->iommu < 0 || ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		return opened(dev, -errno);
+	return opened(dev, 0);
+}
+
+int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf)
+{
+	char path[300], link[256] = {};
+
+	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .fd = -1, .iommu = -1 };
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	if (readlink(path, link, sizeof(link) - 1) < 0)
+		return opened(dev, -errno);
+	snprintf(path, sizeof(path), "/dev/vfio%s", strrchr(link, '/'));
+	dev->group = open(path, O_RDWR);
+	if (dev->group < 0)
+		return opened(dev, -errno);
+	dev->iommu = open("/dev/vfio/vfio", O_RDWR);
+	if (dev->iommu < 0 ||
+	    ioctl(dev->group, VFIO_GROUP_SET_CONTAINER, &dev->iommu) ||
+	    ioctl(dev->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return opened(dev, -errno);
+	dev->fd = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	return opened(dev, dev->fd < 0 ? -errno : 0);
+}
+
+void vfio_cxl_close(struct vfio_cxl_dev *dev)
+{
+	if (dev->fd > 0)
+		close(dev->fd);
+	if (dev->group > 0)
+		close(dev->group);
+	if (dev->iommu > 0)
+		close(dev->iommu);
+	dev->fd = -1;
+	dev->group = -1;
+	dev->iommu = -1;
+}
+
+int vfio_cxl_region_info(struct vfio_cxl_dev *dev, __u32 index,
+			 struct vfio_cxl_region *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->info.argsz = sizeof(*r);
+	r->info.index = index;
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &r->info))
+		return -errno;
+	return r->info.argsz > sizeof(*r) ? -E2BIG : 0;
+}
+
+void *vfio_cxl_cap(void *buf, __u32 len, __u32 first, __u16 id)
+{
+	struct vfio_info_cap_header *h;
+	void *found = NULL;
+	unsigned int n = 0;
+	__u32 off;
+
+	for (off = first; off; off = h->next) {
+		errno = EINVAL;
+		if (off % 4 || off > len - sizeof(*h) || n++ > 64)
+			xfail("capability chain broken at %u of %u", off, len);
+		h = buf + off;
+		if (!found && h->id == id)
+			found = h;
+	}
+	return found;
+}
+
+void *vfio_cxl_region_cap(struct vfio_cxl_region *r, __u16 id)
+{
+	if (!(r->info.flags & VFIO_REGION_INFO_FLAG_CAPS))
+		return NULL;
+	return vfio_cxl_cap(r, r->info.argsz, r->info.cap_offset, id);
+}
+
+ssize_t vfio_cxl_read(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
+		      __u64 off, void *buf, size_t len)
+{
+	ssize_t rc = pread(dev->fd, buf, len, r->info.offset + off);
+
+	return rc < 0 ? -errno : rc;
+}
+
+ssize_t vfio_cxl_write(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
+		       __u64 off, const void *buf, size_t len)
+{
+	ssize_t rc = pwrite(dev->fd, buf, len, r->info.offset + off);
+
+	return rc < 0 ? -errno : rc;
+}
+
+/* Both take the bytes as little-endian, as PCI does, and so do all hosts */
+__u64 vfio_cxl_xget(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
+		    __u64 off, size_t len)
+{
+	__u64 val = 0;
+
+	if (vfio_cxl_read(dev, r, off, &val, len) != (ssize_t)len)
+		xfail("read %zu bytes at %#llx of region %u", len, off,
+		      r->info.index);
+	return val;
+}
+
+void vfio_cxl_xput(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
+		   __u64 off, size_t len, __u64 val)
+{
+	if (vfio_cxl_write(dev, r, off, &val, len) != (ssize_t)len)
+		xfail("write %zu bytes at %#llx of region %u", len, off,
+		      r->info.index);
+}
+
+__u32 vfio_cxl_hdm_get(struct vfio_cxl_dev *dev, __u32 off)
+{
+	return vfio_cxl_xget(dev, &dev->regs, dev->hdm + off, 4);
+}
+
+void vfio_cxl_hdm_put(struct vfio_cxl_dev *dev, __u32 off, __u32 val)
+{
+	vfio_cxl_xput(dev, &dev->regs, dev->hdm + off, 4, val);
+}
+
+void vfio_cxl_hdm_program(struct vfio_cxl_dev *dev, __u64 base, __u32 ctrl)
+{
+	vfio_cxl_hdm_put(dev, HDM_BASE_LO(0), base);
+	vfio_cxl_hdm_put(dev, HDM_BASE_HI(0), base >> 32);
+	vfio_cxl_hdm_put(dev, HDM_CTRL(0), ctrl);
+}
+
+__u32 vfio_cxl_cm_cap(struct vfio_cxl_dev *dev, __u16 id)
+{
+	__u32 i, nr = vfio_cxl_xget(dev, &dev->regs, 0, 4) >> 24, cap;
+
+	for (i = 1; i <= nr; i++) {
+		cap = vfio_cxl_xget(dev, &dev->regs, 4 * i, 4);
+		if ((cap & 0xffff) == id)
+			return cap >> 20;
+	}
+	return 0;
+}
+
+__u16 vfio_cxl_cap_pos(struct vfio_cxl_dev *dev, __u8 id)
+{
+	__u8 pos = vfio_cxl_xget(dev, &dev->cfg, PCI_CAPABILITY_LIST, 1);
+	int n;
+
+	for (n = 0; pos && n < 48; n++) {
+		if (vfio_cxl_xget(dev, &dev->cfg, pos, 1) == id)
+			return pos;
+		pos = vfio_cxl_xget(dev, &dev->cfg, pos + 1, 1);
+	}
+	return 0;
+}
+
+__u16 vfio_cxl_next_dvsec(struct vfio_cxl_dev *dev, __u16 pos)
+{
+	__u32 hdr;
+	int n;
+
+	for (n = 0; n < 960; n++) {
+		if (pos) {
+			hdr = vfio_cxl_xget(dev, &dev->cfg, pos, 4);
+			pos = PCI_EXT_CAP_NEXT(hdr);
+			if (!pos)
+				return 0;
+		} else {
+			pos = PCI_CFG_SPACE_SIZE;
+		}
+		hdr = vfio_cxl_xget(dev, &dev->cfg, pos, 4);
+		if (PCI_EXT_CAP_ID(hdr) != PCI_EXT_CAP_ID_DVSEC)
+			continue;
+		hdr = vfio_cxl_xget(dev, &dev->cfg, pos + PCI_DVSEC_HEADER1, 4);
+		if (PCI_DVSEC_HEADER1_VID(hdr) == VFIO_CXL_VENDOR)
+			return pos;
+	}
+	errno = ELOOP;
+	xfail("extended capability list of %s", dev->bdf);
+}
+
+__u16 vfio_cxl_dvsec(struct vfio_cxl_dev *dev, __u16 id)
+{
+	__u16 pos = 0;
+
+	while ((pos = vfio_cxl_next_dvsec(dev, pos)))
+		if (vfio_cxl_xget(dev, &dev->cfg, pos + PCI_DVSEC_HEADER2,
+				  2) == id)
+			break;
+	return pos;
+}
+
+void vfio_cxl_memory_space(struct vfio_cxl_dev *dev, bool on)
+{
+	__u16 cmd = vfio_cxl_xget(dev, &dev->cfg, PCI_COMMAND, 2);
+
+	cmd &= ~PCI_COMMAND_MEMORY;
+	vfio_cxl_xput(dev, &dev->cfg, PCI_COMMAND, 2,
+		      cmd | (on ? PCI_COMMAND_MEMORY : 0));
+}
+
+bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev)
+{
+	__u16 pos = vfio_cxl_cap_pos(dev, PCI_CAP_ID_EXP), ctl;
+
+	if (!pos || !(vfio_cxl_xget(dev, &dev->cfg, pos + PCI_EXP_DEVCAP, 4) &
+		      PCI_EXP_DEVCAP_FLR))
+		return false;
+	ctl = vfio_cxl_xget(dev, &dev->cfg, pos + PCI_EXP_DEVCTL, 2);
+	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_EXP_DEVCTL, 2,
+		      ctl | PCI_EXP_DEVCTL_BCR_FLR);
+	usleep(100 * 1000);
+	return true;
+}
+
+void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
+		    __u64 off, size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd,
+		    r->info.offset + off);
+}
+
+void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
+			size_t align, size_t skew)
+{
+	char *p = mmap(NULL, len + 2 * align, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = (char *)(((size_t)p + align - 1) / align * align) + skew;
+
+	if (p == MAP_FAILED)
+		xfail("reserve address space");
+	munmap(p, len + 2 * align);
+	at = mmap(at, len, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_FIXED_NOREPLACE, dev->fd,
+		  dev->dpa.info.offset + off);
+	if (at == MAP_FAILED)
+		xfail("map device memory");
+	return at;
+}
+
+static sigjmp_buf touch_env;
+
+static void touch_sigbus(int sig)
+{
+	siglongjmp(touch_env, sig);
+}
+
+int vfio_cxl_touch(void *p, bool write)
+{
+	struct sigaction sa = { .sa_handler = touch_sigbus }, old;
+	int sig;
+
+	sigaction(SIGBUS, &sa, &old);
+	sig = sigsetjmp(touch_env, 1);
+	if (!sig) {
+		if (write)
+			__atomic_store_n((char *)p, 0x5a, __ATOMIC_RELAXED);
+		else
+			__atomic_load_n((char *)p, __ATOMIC_RELAXED);
+	}
+	sigaction(SIGBUS, &old, NULL);
+	return sig;
+}
+
+/* A content that tells where it was written: every word has its own value. */
+static __u64 pattern(__u64 seed, size_t i)
+{
+	return (seed + i) * 0x9e3779b97f4a7c15ULL ^ seed << 32;
+}
+
+void vfio_cxl_fill(void *p, size_t len, __u64 seed)
+{
+	__u64 *w = p;
+	size_t i;
+
+	for (i = 0; i < len / sizeof(*w); i++)
+		w[i] = pattern(seed, i);
+}
+
+bool vfio_cxl_same(const void *p, size_t len, __u64 seed)
+{
+	const __u64 *w = p;
+	size_t i;
+
+	for (i = 0; i < len / sizeof(*w); i++)
+		if (w[i] != pattern(seed, i)) {
+			fprintf(stderr, "# content differs at %#zx: %#llx, not %#llx\n",
+				i * sizeof(*w), w[i], pattern(seed, i));
+			return false;
+		}
+	return true;
+}
+
+bool vfio_cxl_zero(const void *p, size_t len)
+{
+	const __u64 *w = p;
+	size_t i;
+
+	for (i = 0; i < len / sizeof(*w); i++)
+		if (w[i]) {
+			fprintf(stderr, "# not zero at %#zx: %#llx\n",
+				i * sizeof(*w), w[i]);
+			return false;
+		}
+	return true;
+}
+
+long vfio_cxl_minor_faults(void)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	return ru.ru_minflt;
+}
+
+bool vfio_cxl_faults(void *p)
+{
+	long before = vfio_cxl_minor_faults();
+
+	__atomic_load_n((char *)p, __ATOMIC_RELAXED);
+	return vfio_cxl_minor_faults() != before;
+}
+
+/* xorshift64: the same numbers in each run */
+__u64 vfio_cxl_rand(__u64 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+int vfio_cxl_xhost_open(const char *bdf, const char *file, int flags)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
+	fd = open(path, flags);
+	if (fd < 0)
+		xfail("open %s", path);
+	return fd;
+}
+
+void vfio_cxl_xhost_config(const char *bdf, void *buf, size_t off, size_t len)
+{
+	int fd = vfio_cxl_xhost_open(bdf, "config", O_RDONLY);
+
+	if (pread(fd, buf, len, off) != (ssize_t)len)
+		xfail("read %zu bytes of config space at %#zx", len, off);
+	close(fd);
+}
+
+void vfio_cxl_xhost_page(struct vfio_cxl_dev *dev, __u32 *page)
+{
+	char name[16];
+	__u32 *io;
+	int fd, i;
+
+	snprintf(name, sizeof(name), "resource%u", dev->bar.info.index);
+	fd = vfio_cxl_xhost_open(dev->bdf, name, O_RDWR);
+	io = mmap(NULL, VFIO_CXL_PAGE_SIZE, PROT_READ, MAP_SHARED, fd,
+		  dev->page);
+	close(fd);
+	if (io == MAP_FAILED)
+		xfail("map %s", name);
+	for (i = 0; i < VFIO_CXL_PAGE_SIZE / 4; i++)
+		page[i] = __atomic_load_n(&io[i], __ATOMIC_RELAXED);
+	munmap(io, VFIO_CXL_PAGE_SIZE);
+}
+
+__u64 vfio_cxl_hpa(const __u32 *page, __u32 hdm)
+{
+	return page[(hdm + HDM_BASE_LO(0)) / 4] |
+	       (__u64)page[(hdm + HDM_BASE_HI(0)) / 4] << 32;
+}

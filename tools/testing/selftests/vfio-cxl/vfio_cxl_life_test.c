@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From one user to the next: nothing of a tenant is left, however it ended.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "vfio_cxl_lib.h"
+
+#define GPA		0x7a50000000ULL
+#define TENANT		0x7e4a47ULL
+
+/* What a tenant leaves: the whole memory written, everything locked */
+static bool dirty(struct vfio_cxl_dev *dev)
+{
+	__u64 size = dev->dpa.info.size;
+	char *p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+	bool ok;
+
+	vfio_cxl_fill(p, size, TENANT);
+	ok = vfio_cxl_same(p, size, TENANT);
+	munmap(p, size);
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, 0) +
+		      DVSEC_RANGE1_BASE_HI, 4, 0x7a);
+	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, 0) + DVSEC_CTRL, 2,
+		      0xffff);
+	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, 0) + DVSEC_LOCK, 2,
+		      1);
+	vfio_cxl_hdm_put(dev, HDM_GLOBAL, 0);
+	return ok;
+}
+
+/* All that a user sees of the shadow registers */
+static void snapshot(struct vfio_cxl_dev *dev, __u32 *s)
+{
+	__u32 i, at = vfio_cxl_dvsec(dev, 0);
+
+	for (i = 0; i < 0x38 / 4; i++)
+		*s++ = vfio_cxl_xget(dev, &dev->cfg, at + 4 * i, 4);
+	for (i = 0; i < VFIO_CXL_PAGE_SIZE / 4; i++)
+		*s++ = vfio_cxl_xget(dev, &dev->regs, 4 * i, 4);
+}
+
+#define SNAPSHOT	(0x38 / 4 + VFIO_CXL_PAGE_SIZE / 4)
+
+/*
+ * Guards: main.c vfio_cxl_open_device(), vfio_cxl_reset_shadow(); hdm.c
+ * vfio_cxl_hdm_reset(); dvsec.c vfio_cxl_dvsec_init()
+ */
+TEST_F(cxl, reopen_is_fresh)
+{
+	__u32 first[SNAPSHOT], then[SNAPSHOT], i;
+	struct vfio_cxl_dev *dev = &self->dev;
+
+	snapshot(dev, first);
+	ASSERT_TRUE(dirty(dev));
+	snapshot(dev, then);
+	EXPECT_NE(0, memcmp(first, then, sizeof(first)));
+
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	snapshot(dev, then);
+	for (i = 0; i < SNAPSHOT; i++)
+		EXPECT_EQ(first[i], then[i]) TH_LOG("word %u", i);
+
+	/* And it works, by mapping and by register */
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	EXPECT_NE(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_COMMITTED);
+}
+
+static void expect_zero(struct __test_metadata *_metadata,
+			struct vfio_cxl_dev *dev)
+{
+	__u64 size = dev->dpa.info.size;
+	char *p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+
+	EXPECT_TRUE(vfio_cxl_zero(p, size));
+	munmap(p, size);
+}
+
+/* Guards: main.c vfio_cxl_close_device(), clear_memory() */
+TEST_F(cxl, reopen_is_zero)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+
+	ASSERT_TRUE(dirty(dev));
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	expect_zero(_metadata, dev);
+}
+
+/*
+ * With Memory Space off, or in D3hot, the tenant's memory is no less to be
+ * cleared.
+ *
+ * Guards: main.c clear_memory(), after the core has put the device to rights
+ */
+TEST_F(cxl, closed_gate_is_cleared_too)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+
+	ASSERT_TRUE(dirty(dev));
+	vfio_cxl_memory_space(dev, false);
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	expect_zero(_metadata, dev);
+}
+
+/* Guards: the same; a tenant in D3hot */
+TEST_F(cxl, sleeping_device_is_cleared_too)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 pos = vfio_cxl_cap_pos(dev, PCI_CAP_ID_PM);
+
+	if (!pos)
+		SKIP(return, "device has no PM capability");
+	ASSERT_TRUE(dirty(dev));
+	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_PM_CTRL, 2, 3);
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	expect_zero(_metadata, dev);
+}
+
+/* Guards: main.c vfio_cxl_close_device(), reached by exit as by close() */
+TEST_F(cxl, killed_tenant)
+{
+	__u32 first[SNAPSHOT], then[SNAPSHOT];
+	struct vfio_cxl_dev *dev = &self->dev;
+	int ready[2], status;
+	char c = 0, *p;
+	pid_t pid;
+
+	snapshot(dev, first);
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct vfio_cxl_dev victim;
+
+		if (vfio_cxl_open(&victim, vfio_cxl_bdf))
+			_exit(1);
+		c = dirty(&victim) ? 'd' : '?';
+		p = vfio_cxl_xmap_dpa(&victim, 0, SZ_2M, SZ_2M, 0);
+		if (write(ready[1], &c, 1) != 1)
+			_exit(1);
+		/* Open and mapped, and in the middle of using it */
+		for (;;)
+			vfio_cxl_read(&victim, &victim.dpa, 0, p, SZ_64K);
+	}
+	close(ready[1]);
+	EXPECT_EQ(1, read(ready[0], &c, 1));
+	EXPECT_EQ('d', c);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	snapshot(dev, then);
+	EXPECT_EQ(0, memcmp(first, then, sizeof(first)));
+	expect_zero(_metadata, dev);
+}
+
+/*
+ * A mapping holds the device file: the device stays open, and the memory the
+ * tenant's, until it is gone as well.
+ *
+ * Guards: main.c vfio_cxl_close_device(): not before the last mapping
+ */
+TEST_F(cxl, mapping_keeps_it_open)
+{
+	struct vfio_cxl_dev *dev = &self->dev, other;
+	char *p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+
+	vfio_cxl_fill(p, SZ_2M, TENANT);
+	vfio_cxl_close(dev);
+	EXPECT_NE(0, vfio_cxl_open(&other, vfio_cxl_bdf));
+	EXPECT_TRUE(vfio_cxl_same(p, SZ_2M, TENANT));
+	munmap(p, SZ_2M);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	expect_zero(_metadata, dev);
+}
+
+/* Whether the kernel has complained since the log was opened */
+static bool complaints(int log)
+{
+	static const char * const bad[] = {
+		"nonexistent resource", "WARNING:", "BUG:", "cut here",
+	};
+	bool found = false;
+	unsigned int i;
+	char line[8192];
+	ssize_t n;
+
+	while ((n = read(log, line, sizeof(line) - 1)) > 0) {
+		line[n] = 0;
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			if (strstr(line, bad[i])) {
+				fprintf(stderr, "# %s", line);
+				found = true;
+			}
+	}
+	return found;
+}
+
+/*
+ * The physical decoder outlives a tenant as it is, and what was taken from the
+ * kernel is given back, and nothing else.
+ *
+ * Guards: decoder.c vfio_cxl_restore_decoder(); comp_regs.c
+ * vfio_cxl_unmap_comp_bar()
+ */
+TEST_F(cxl, hardware_as_before)
+{
+	__u32 before[VFIO_CXL_PAGE_SIZE / 4], after[VFIO_CXL_PAGE_SIZE / 4];
+	struct vfio_cxl_dev *dev = &self->dev;
+	unsigned int i, j;
+	int log;
+
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	ASSERT_LE(0, log);
+	lseek(log, 0, SEEK_END);
+	vfio_cxl_xhost_page(dev, before);
+	for (i = 0; i < 5; i++) {
+		vfio_cxl_hdm_program(dev, GPA, i & 1 ? HDM_CTRL_COMMIT : 0);
+		EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+		vfio_cxl_close(dev);
+		ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+		vfio_cxl_xhost_page(dev, after);
+		for (j = 0; j < VFIO_CXL_PAGE_SIZE / 4; j++)
+			EXPECT_EQ(before[j], after[j]) {
+				TH_LOG("turn %u at %#x", i, 4 * j);
+			}
+	}
+	EXPECT_FALSE(complaints(log));
+}
+
+static int map_dma(struct vfio_cxl_dev *dev, void *p, __u64 len, __u64 iova)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (__u64)p,
+		.iova = iova,
+		.size = len,
+	};
+
+	return ioctl(dev->iommu, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
+}
+
+static int unmap_dma(struct vfio_cxl_dev *dev, __u64 len, __u64 iova)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = len,
+	};
+
+	if (ioctl(dev->iommu, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		return -errno;
+	return unmap.size == len ? 0 : -EIO;
+}
+
+/*
+ * The group and container interface. Type1 maps device memory for DMA by its
+ * user address, what faults insert is enough for it.
+ *
+ * Guards: region.c dpa_huge_fault(); dpa_mmap(), VM_PFNMAP
+ */
+TEST_F(cxl, group_and_dma_mapping)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p;
+	int rc;
+
+	vfio_cxl_close(dev);
+	if (access("/dev/vfio/vfio", R_OK | W_OK))
+		SKIP(return, "no VFIO container in this kernel");
+	ASSERT_EQ(0, vfio_cxl_open_group(dev, vfio_cxl_bdf));
+	ASSERT_NE(0, dev->dpa.info.size);
+
+	/* Not faulted in before, and at an odd 4 KiB page, too */
+	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
+	EXPECT_EQ(0, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
+	EXPECT_EQ(0, unmap_dma(dev, 4 * SZ_2M, SZ_256M));
+	EXPECT_EQ(0, map_dma(dev, p + SZ_64K, SZ_64K, SZ_256M));
+	EXPECT_EQ(0, vfio_cxl_touch(p, true));
+	EXPECT_EQ(0, unmap_dma(dev, SZ_64K, SZ_256M));
+
+	/* Behind a closed gate there is nothing to map. */
+	vfio_cxl_memory_space(dev, false);
+	rc = map_dma(dev, p, SZ_2M, SZ_256M);
+	EXPECT_NE(0, rc);
+	vfio_cxl_memory_space(dev, true);
+	EXPECT_EQ(0, map_dma(dev, p, SZ_2M, SZ_256M));
+	EXPECT_EQ(0, unmap_dma(dev, SZ_2M, SZ_256M));
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}

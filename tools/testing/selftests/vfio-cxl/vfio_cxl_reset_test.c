@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The gate to the device memory: each event that closes it, and that the same
+ * mapping works again afterwards. And what survives which reset.
+ */
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "vfio_cxl_lib.h"
+
+#define GPA		0x7a50000000ULL
+#define LOCKED		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED)
+
+/* Everything that reaches device memory fails, and not silently. */
+static void expect_closed(struct __test_metadata *_metadata,
+			  struct vfio_cxl_dev *dev, char *p)
+{
+	char *fresh = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_64K);
+	char buf[8] = {};
+
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
+	EXPECT_EQ(-EIO, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(-EIO, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
+	if (fresh == MAP_FAILED)
+		return;
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(fresh, false));
+	munmap(fresh, SZ_64K);
+}
+
+static void expect_open(struct __test_metadata *_metadata,
+			struct vfio_cxl_dev *dev, char *p)
+{
+	char buf[8];
+
+	EXPECT_EQ(0, vfio_cxl_touch(p, false));
+	EXPECT_EQ(8, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(0, memcmp(p, buf, 8));
+}
+
+/* A mapping of 4 MiB that has been used, with content */
+static char *used_mapping(struct vfio_cxl_dev *dev, __u64 seed)
+{
+	char *p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
+
+	vfio_cxl_fill(p, 2 * SZ_2M, seed);
+	return p;
+}
+
+/*
+ * Guards: region.c dpa_mmap(), vm_pgoff moved to where the core zaps;
+ * dpa_copy(), __vfio_pci_memory_enabled()
+ */
+TEST_F(cxl, memory_space)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = used_mapping(dev, 41);
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		vfio_cxl_memory_space(dev, false);
+		expect_closed(_metadata, dev, p);
+		vfio_cxl_memory_space(dev, true);
+		expect_open(_metadata, dev, p);
+		EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 41));
+	}
+}
+
+/* Guards: the same, for a mapping that was made while the gate was closed */
+TEST_F(cxl, mapped_while_closed)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p;
+
+	vfio_cxl_memory_space(dev, false);
+	p = vfio_cxl_mmap(dev, &dev->dpa, 0, 2 * SZ_2M);
+	ASSERT_NE(MAP_FAILED, p);
+	expect_closed(_metadata, dev, p);
+	vfio_cxl_memory_space(dev, true);
+	expect_open(_metadata, dev, p);
+	vfio_cxl_fill(p, 2 * SZ_2M, 43);
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 43));
+}
+
+/*
+ * Guards: main.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done(); region.c
+ * __gate_close()
+ */
+TEST_F(cxl, device_reset_zaps)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = used_mapping(dev, 45);
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		EXPECT_FALSE(vfio_cxl_faults(p));
+		ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+		EXPECT_TRUE(vfio_cxl_faults(p));
+		expect_open(_metadata, dev, p);
+		vfio_cxl_fill(p, SZ_64K, i);
+		EXPECT_TRUE(vfio_cxl_same(p, SZ_64K, i));
+	}
+}
+
+/*
+ * VFIO_DEVICE_RESET is the VMM's system reset: the memory is cleared if the
+ * device can do that by itself, and kept otherwise.
+ *
+ * Guards: main.c vfio_cxl_reset_done(); decoder.c vfio_cxl_restore_decoder()
+ */
+TEST_F(cxl, device_reset_content)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = used_mapping(dev, 47);
+	bool clears;
+	__u32 hw;
+
+	vfio_cxl_xhost_config(dev->bdf, &hw,
+			      vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) +
+			      PCI_DVSEC_HEADER2, 4);
+	clears = hw >> 16 & DVSEC_CAP_RESET && hw >> 16 & DVSEC_CAP_MEM_CLR;
+	TH_LOG("device %s its memory", clears ? "can clear" : "cannot clear");
+	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_TRUE(clears ? vfio_cxl_zero(p, 2 * SZ_2M) :
+			     vfio_cxl_same(p, 2 * SZ_2M, 47));
+}
+
+/* Guards: main.c vfio_cxl_reset_done(), vfio_cxl_reset_shadow() */
+TEST_F(cxl, device_reset_freshens)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
+
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	ASSERT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, 0x7a);
+	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2, 1);
+
+	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_BASE_LO(0)));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
+	EXPECT_EQ((__u32)dev->dpa.info.size,
+		  vfio_cxl_hdm_get(dev, HDM_SIZE_LO(0)));
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2));
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->cfg,
+				   dvsec + DVSEC_RANGE1_BASE_HI, 4));
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+}
+
+/* Guards: main.c vfio_cxl_reset_done(), flr_task; config.c core_rw() */
+TEST_F(cxl, guest_flr_keeps)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
+	char *p = used_mapping(dev, 49);
+
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, 0x7a);
+	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2, 1);
+	if (!vfio_cxl_guest_flr(dev))
+		SKIP(return, "device has no FLR");
+
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 49));
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(0x7a, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
+	vfio_cxl_hdm_put(dev, HDM_CTRL(0), 0);
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(1, vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2));
+	EXPECT_EQ(0x7a, vfio_cxl_xget(dev, &dev->cfg,
+				      dvsec + DVSEC_RANGE1_BASE_HI, 4));
+
+	/* The VMM's reset, though, is not taken for one of the guest's */
+	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+}
+
+/*
+ * Linux as a guest switches Memory Space off before it resets a function, and
+ * restores it after. The decoder registers cannot be read in between.
+ *
+ * Guards: decoder.c vfio_cxl_restore_decoder()
+ */
+TEST_F(cxl, guest_flr_with_memory_space_off)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = used_mapping(dev, 50);
+
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_memory_space(dev, false);
+	if (!vfio_cxl_guest_flr(dev))
+		SKIP(return, "device has no FLR");
+	expect_closed(_metadata, dev, p);
+	vfio_cxl_memory_space(dev, true);
+	expect_open(_metadata, dev, p);
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 50));
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+}
+
+/* Guards: region.c dpa_mmap(), as for Memory Space: the core zaps for D3 */
+TEST_F(cxl, d3hot)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 pos = vfio_cxl_cap_pos(dev, PCI_CAP_ID_PM), ctl;
+	char *p = used_mapping(dev, 53);
+
+	if (!pos)
+		SKIP(return, "device has no PM capability");
+	ctl = vfio_cxl_xget(dev, &dev->cfg, pos + PCI_PM_CTRL, 2);
+	ctl &= ~PCI_PM_CTRL_STATE_MASK;
+	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_PM_CTRL, 2, ctl | 3);
+	if ((vfio_cxl_xget(dev, &dev->cfg, pos + PCI_PM_CTRL, 2) & 3) != 3)
+		SKIP(return, "device does not go to D3hot");
+	expect_closed(_metadata, dev, p);
+	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_PM_CTRL, 2, ctl);
+	expect_open(_metadata, dev, p);
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 53));
+}
+
+/* LOW_POWER_ENTRY or _EXIT */
+static int low_power(struct vfio_cxl_dev *dev, __u32 feature)
+{
+	struct vfio_device_feature arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
+}
+
+/* Guards: region.c dpa_copy(), pm_runtime_engaged; dpa_mmap(), as above */
+TEST_F(cxl, runtime_suspend)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = used_mapping(dev, 57);
+	int rc;
+
+	rc = low_power(dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	if (rc)
+		SKIP(return, "no runtime power management: %s", strerror(-rc));
+	expect_closed(_metadata, dev, p);
+	ASSERT_EQ(0, low_power(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	expect_open(_metadata, dev, p);
+	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 57));
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}
