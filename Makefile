@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# vfio-cxl: "make help" says what there is.
+
+SHELL := /bin/bash
+export BUILD ?= $(CURDIR)/build
+override BUILD := $(abspath $(BUILD))
+export SOURCES ACCEL V KERNEL_EXTRA
+
+# The kernel to build modules for.
+KDIR ?= $(BUILD)/kernel
+
+help:
+	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
+
+#: The two that do everything, on Debian 12 or 13 (amd64), as root or with sudo:
+#:
+#:   make demo         a guest uses an emulated CXL accelerator; proof by content
+#:   make check        all tests; the last line is the count
+#:
+demo:
+	@scripts/demo
+
+check:
+	@scripts/check $(STAGES)
+
+#: Parts of them:
+#:
+#:   make demo-shell   the host VM, and you at its prompt
+#:   make unit         tests of the register models, in user space
+#:   make lint         style and static checks
+#:   make kselftest    the tests of the driver, in the host VM
+demo-shell: image
+	@scripts/vm-run shell
+
+unit lint kselftest: %:
+	@scripts/check $@
+
+#:   make setup        install the Debian packages that the rest needs
+#:   make kernel       build/kernel: the pinned Linux
+#:   make qemu         build/qemu: the pinned QEMU with the patches in qemu/
+#:   make image        what the machines boot
+setup:
+	@scripts/setup
+
+kernel: setup
+	@scripts/kernel-build
+
+qemu: setup
+	@scripts/qemu-build
+
+image: kernel qemu
+	@scripts/programs
+	@scripts/image
+#:
+#: For a real host (KDIR: its kernel's build directory, Linux 7.3 or newer):
+#:
+#:   make modules KDIR=/lib/modules/$(uname -r)/build
+#:   make modules_install KDIR=...
+modules:
+	@scripts/modules $(KDIR) modules
+
+modules_install: modules
+	@scripts/modules $(KDIR) modules_install
+
+#:
+#:   make clean        remove build/, but not the sources unpacked in it
+#:   make distclean    remove build/
+#:
+#: Variables:
+#:
+#:   SOURCES=dir       take the tarballs named in versions.mk from there
+#:   STAGES="a b"      of make check: only these, and what they need
+#:   ACCEL=kvm         use KVM for the host VM, if it works
+#:   V=1               show the output of the builds
+#:   BUILD=dir         instead of build/
+#:   KERNEL_EXTRA=file one more configuration fragment (configs/debug.config)
+clean:
+	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 \
+		! -name 'kernel-src*' ! -name 'qemu-patched' -exec rm -rf {} +
+
+distclean:
+	rm -rf $(BUILD)
+
+.PHONY: help demo check demo-shell unit lint kselftest setup kernel qemu image \
+	modules modules_install clean distclean

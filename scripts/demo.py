@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The whole chain: host VM, vfio-cxl-pci, QEMU in it, guest; proved by content.
+
+    scripts/demo.py            tell it as it happens, and a verdict at the end
+    scripts/demo.py --tap      the same as TAP
+
+A guest writes a random pattern all over the device memory, by the address at
+which its own CXL core found it. The same bytes, and no others, must then be in
+the file that backs the emulated device, and the reverse. Then the guest is
+reset, everything must be in place again, and when it is killed the memory must
+be zero.
+"""
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from vm import BUILD, HostVM, VMError
+
+PATTERN = os.path.join(BUILD, "pattern")
+BYTES = 8 << 20
+TIMEOUT = 120
+
+# Everything about a decoder that the CXL core shows, one line for each
+DECODERS = r"""
+cd /sys/bus/cxl/devices
+for d in decoder*; do
+	read -r start <$d/start && read -r size <$d/size && read -r locked <$d/locked
+	target=-
+	[ ! -e $d/target_type ] || read -r target <$d/target_type
+	[ -e $d/mode ] && mode=endpoint || mode=-
+	echo $d $start $size $locked $target $mode
+done
+"""
+
+
+class Decoder:
+    """One line of DECODERS."""
+
+    def __init__(self, line):
+        self.name, start, size, locked, self.target, mode = line.split()
+        self.start, self.size = int(start, 0), int(size, 0)
+        self.locked = locked == "1"
+        self.endpoint = mode != "-"
+        self.root = self.name.startswith("decoder0.")
+
+    def __str__(self):
+        return f"{self.name} {self.start:#x}+{self.size:#x}{' locked' if self.locked else ''}"
+
+
+class Chain:
+    """Does the steps; each check is counted, and a failed one does not end the run."""
+
+    def __init__(self, tap):
+        self.tap = tap
+        self.checks = []
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        print(f"{'# ' if self.tap else ''}{text}", flush=True)
+
+    def check(self, ok, what, found=""):
+        self.checks.append(bool(ok))
+        if self.tap:
+            print(f"{'ok' if ok else 'not ok'} {len(self.checks)} - {what}", flush=True)
+            if not ok:
+                self.say(f"found: {found}")
+        else:
+            print(f"  {'yes' if ok else 'NO '}  {what}{'' if ok else f' (found: {found})'}", flush=True)
+
+    def decoders(self, machine, window_owner):
+        """Check that window, bridge and endpoint decoder agree; return the endpoint's."""
+        all_decoders = [Decoder(line) for line in machine.sh(DECODERS).splitlines()]
+        found = "; ".join(map(str, all_decoders))
+        endpoints = [d for d in all_decoders if d.endpoint and d.size]
+        windows = [d for d in all_decoders if d.root]
+        self.check(len(endpoints) == 1 and endpoints[0].locked and endpoints[0].target == "accelerator",
+                   f"{window_owner}: the CXL core finds the endpoint decoder committed and locked", found)
+        if len(endpoints) != 1:
+            raise VMError(f"no committed endpoint decoder: {found}")
+        endpoint = endpoints[0]
+        bridges = [d for d in all_decoders if not d.root and not d.endpoint and d.size]
+        self.check(len(bridges) == 1 and bridges[0].locked and bridges[0].start == endpoint.start and
+                   bridges[0].size == endpoint.size,
+                   f"{window_owner}: the host bridge's decoder is locked to the same range", found)
+        self.check(any(w.start == endpoint.start for w in windows),
+                   f"{window_owner}: the memory is at the base of the fixed window", found)
+        return endpoint
+
+    def content(self, vm, when):
+        """The proof: both directions, while the guest runs."""
+        seeds = [str(secrets.randbits(64)) for _ in range(2)]
+        words = [str(vm.dpa_size), str(BYTES), *seeds, str(TIMEOUT)]
+        outside = subprocess.Popen([PATTERN, "outside", vm.dpa, *words], stdout=subprocess.PIPE, text=True)
+        status, _ = vm.guest.run(f"pattern guest /dev/cxl_accel0 {' '.join(words)}", TIMEOUT * 3,
+                                 line=lambda text: self.say(f"    {text}"))
+        output, _ = outside.communicate(timeout=TIMEOUT * 3)
+        for line in output.splitlines():
+            self.say(f"    {line}")
+        self.check(outside.returncode == 0 and status == 0,
+                   f"{when}: {BYTES >> 20} MiB are the same in the guest and in the file, both ways",
+                   f"status {status} in the guest, {outside.returncode} outside")
+
+    def use_in_guest(self, vm):
+        """Bind the accelerator's driver in the guest; return the address of its memory."""
+        vm.guest.sh(". /lib/vm.sh; bind cxl_accel $(accels)", 60)
+        return int(vm.guest.sh("cat /sys/bus/pci/drivers/cxl_accel/*/hpa"), 0)
+
+    def run(self):
+        with HostVM("demo") as vm:
+            self.say("Starting the host VM, with an emulated accelerator (about 10 s)")
+            vm.boot()
+            bdf = vm.sh(". /lib/vm.sh; accels").strip()
+            self.say(f"Binding {bdf} to vfio-cxl-pci by driver_override")
+            vm.sh(f". /lib/vm.sh; bind vfio-cxl-pci {bdf}")
+            self.check(vm.sh(f". /lib/vm.sh; driver_of {bdf}").strip() == "vfio-cxl-pci",
+                       "host VM: vfio-cxl-pci drives the device")
+            host = self.decoders(vm, "host VM")
+
+            self.say("Starting the guest in it, with the device passed through (about 40 s)")
+            vm.start_guest(bdf, "-action", "reboot=reset")
+            gpa = self.use_in_guest(vm)
+            guest = self.decoders(vm.guest, "guest")
+            self.check(gpa == guest.start, "guest: the accelerator's driver gets that very range",
+                       f"{gpa:#x}")
+            self.check(guest.start != host.start, "guest: its address is not the host's",
+                       f"{guest.start:#x} both")
+            self.say("")
+            self.say(f"    guest   GPA {guest.start:#x}  the guest's fixed memory window")
+            self.say(f"    host VM HPA {host.start:#x}  the host VM's, invisible to the guest")
+            self.say(f"    device  DPA 0x0, {host.size >> 20} MiB")
+            self.say(f"    file    {os.path.relpath(vm.dpa)}")
+            self.say("")
+            self.content(vm, "running")
+
+            self.say("Resetting the guest (about 25 s)")
+            vm.guest_qmp("system_reset")
+            vm.guest.wait_ready(300)
+            self.use_in_guest(vm)
+            again = self.decoders(vm.guest, "guest after reset")
+            self.check(again.start == guest.start, "guest after reset: the memory is where it was",
+                       f"{again.start:#x}")
+            with open(vm.dpa, "r+b") as dpa:
+                for _ in range(vm.dpa_size >> 20):
+                    dpa.write(bytes(1 << 20))
+            self.content(vm, "after reset")
+
+            self.say("Killing the guest's QEMU")
+            # Its last close is over when the process is gone.
+            vm.sh("pid=$(cat /tmp/guest.pid); kill -9 $pid; while kill -0 $pid; do sleep 0.1; done")
+            zero = subprocess.run([PATTERN, "zero", vm.dpa, str(vm.dpa_size)], stdout=subprocess.PIPE,
+                                  text=True, check=False)
+            self.check(zero.returncode == 0, "after kill -9: the device memory is zero for the next tenant",
+                       zero.stdout.strip())
+            complaints = vm.complaints()
+            self.check(not complaints, "neither kernel complained", complaints[:3])
+
+    def main(self):
+        planned = 17
+        if self.tap:
+            print(f"1..{planned}")
+        try:
+            self.run()
+        except VMError as error:
+            self.check(False, "the chain ran to its end", error)
+        good = len(self.checks) == planned and all(self.checks)
+        if not self.tap:
+            print()
+            print(f"{'PASSED' if good else 'FAILED'}: {sum(self.checks)} of {planned} checks, "
+                  f"in {time.monotonic() - self.begin:.0f} s")
+        return 0 if good else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tap", action="store_true", help="print TAP")
+    sys.exit(Chain(parser.parse_args().tap).main())

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034 # the variables are used by those who source this
+#
+# Common to the shell scripts: where things are, how to say what happens, and
+# when a step is up to date. Source it first.
+
+set -euo pipefail
+export LC_ALL=C
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BUILD:-$top/build}
+logs=$build/logs
+jobs=${JOBS:-$(nproc)}
+# shellcheck source=../versions.mk
+. "$top/versions.mk"
+
+# Kbuild and QEMU's configure both refuse such a path, each in its own words.
+case $build in
+*[[:space:]:]*)
+	echo "error: '$build': a kernel cannot be built below a path with blanks or colons" >&2
+	exit 1 ;;
+esac
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# logged LOG COMMAND...: run a command with its output in build/logs/LOG.log.
+# V=1 shows the output as well; a failure shows the end of it in any case.
+logged()
+{
+	local log=$logs/$1.log rc=0
+
+	shift
+	mkdir -p "$logs"
+	printf '\n$ %s\n' "$*" >>"$log"
+	if [ "${V:-0}" != 0 ]; then
+		"$@" 2>&1 | tee -a "$log" >&2 || rc=$?
+	else
+		"$@" >>"$log" 2>&1 </dev/null || rc=$?
+	fi
+	[ "$rc" = 0 ] && return
+	[ "${V:-0}" != 0 ] || tail -n 30 "$log" >&2
+	die "'$1' failed with status $rc; the whole log: $log"
+}
+
+# start_log LOG: forget what an earlier run wrote.
+start_log() { mkdir -p "$logs"; : >"$logs/$1.log"; }
+
+# A step is up to date when its stamp holds the key of its inputs.
+key_of() { cat -- "$@" | sha256sum | cut -d' ' -f1; }
+is_fresh() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ]; }
+stamp() { mkdir -p "$(dirname "$1")"; printf '%s\n' "$2" >"$1"; }
+
+# list_files DIR...: every file below, in one order on every machine.
+list_files() { find "$@" -type f -print | sort; }
+
+# The compiler, through ccache where there is one (CCACHE=0 to go without).
+# Paths below the clone are hashed as relative ones: a second clone hits too.
+cc=gcc
+if [ "${CCACHE:-1}" != 0 ] && command -v ccache >/dev/null; then
+	cc='ccache gcc'
+	export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
+fi

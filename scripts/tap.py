@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Counting tests in TAP: versions 13 and 14, the kernel's KTAP, GLib's.
+
+A stream may hold several documents one after the other. Results that are
+indented are a subtest of the next result that is less so, and what is counted
+are the innermost ones. A plan that is missing, or that does not agree with
+what was seen, is a failed test.
+"""
+
+import re
+
+VERSION = re.compile(r"^( *)K?TAP version \d+")
+PLAN = re.compile(r"^( *)1\.\.(\d+) *(?:# *SKIP *(.*))?", re.IGNORECASE)
+RESULT = re.compile(r"^( *)(not ok|ok)\b *(\d*) *(?:- *)?(.*)$")
+DIRECTIVE = re.compile(r"#\s*(SKIP|TODO|XFAIL)\b", re.IGNORECASE)
+BAIL = re.compile(r"^ *Bail out!")
+
+
+class Document:
+    """One plan, and the results under it."""
+
+    def __init__(self, indent):
+        self.indent = indent
+        self.planned = None
+        self.seen = 0
+        self.inner = 0              # results counted, and failed ones, in the
+        self.inner_failed = 0       # subtest of the next result
+
+
+class Tap:
+    """Feed it with line(), end with close(), read the numbers."""
+
+    def __init__(self):
+        self.passed = 0
+        self.skipped = 0
+        self.failures = []
+        self.skips = []
+        self.open = []              # documents, outermost first
+        self.last = "the start"
+
+    @property
+    def failed(self):
+        return len(self.failures)
+
+    def line(self, text):
+        text = text.rstrip("\r\n")
+        if match := VERSION.match(text):
+            self._document(match, lambda top: top.seen or top.planned is not None)
+        elif match := PLAN.match(text):
+            document = self._document(match, lambda top: top.planned is not None)
+            document.planned = int(match[2])
+            if not document.planned:
+                self._count("skipped", match[3] or "a plan of no tests")
+        elif match := RESULT.match(text):
+            self._result(self._document(match, lambda top: False), match)
+        elif BAIL.match(text):
+            self._count("failed", text.strip())
+
+    def close(self):
+        while self.open:
+            self._close_one()
+
+    def _document(self, match, over):
+        """The document that a line belongs to; over(top): it begins the next one."""
+        indent = len(match[1])
+        while self.open and (self.open[-1].indent > indent or
+                             self.open[-1].indent == indent and over(self.open[-1])):
+            self._close_one()
+        if not self.open or self.open[-1].indent < indent:
+            self.open.append(Document(indent))
+        return self.open[-1]
+
+    def _close_one(self):
+        document = self.open.pop()
+        if document.planned is None:
+            self._count("failed", f"no plan ({document.seen} tests seen), after '{self.last}'")
+        elif document.planned != document.seen:
+            self._count("failed", f"{document.planned} tests planned, {document.seen} seen, "
+                        f"after '{self.last}'")
+
+    def _count(self, kind, text):
+        if kind == "failed":
+            self.failures.append(text)
+        elif kind == "skipped":
+            self.skipped += 1
+            self.skips.append(text)
+        else:
+            self.passed += 1
+        for document in self.open:
+            document.inner += 1
+            document.inner_failed += kind == "failed"
+
+    def _result(self, document, match):
+        text = match[0].strip()
+        directive = DIRECTIVE.search(match[4])
+        document.seen += 1
+        subtest = document.inner, document.inner_failed
+        document.inner = document.inner_failed = 0
+        self.last = text
+
+        # Not into the document itself: inner is about its subtests.
+        self.open.pop()
+        if match[3] and int(match[3]) != document.seen:
+            self._count("failed", f"out of order, expected number {document.seen}: '{text}'")
+        if subtest[0] and (match[2] == "ok" or subtest[1]):
+            pass                    # what is in it has been counted
+        elif directive and (directive[1].upper() == "SKIP" or match[2] == "not ok"):
+            self._count("skipped", text)
+        else:
+            self._count("passed" if match[2] == "ok" else "failed", text)
+        self.open.append(document)

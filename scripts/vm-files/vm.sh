@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# For scripts in a VM: ". /lib/vm.sh"
+
+accel_id=0x1b360x0c12	# QEMU's emulated accelerator, -device cxl-type2
+
+# The PCI addresses of all emulated accelerators, in order.
+accels()
+{
+	for d in /sys/bus/pci/devices/*; do
+		[ "$(cat "$d/vendor")$(cat "$d/device")" != "$accel_id" ] || echo "${d##*/}"
+	done
+}
+
+# bind DRIVER BDF: hand a device to a driver. The modules that find the CXL
+# topology come first, as at boot on a real host.
+bind()
+{
+	modprobe -a cxl_acpi cxl_port cxl_mem cxl_pci || return
+	modprobe "$1" || return
+	unbind "$2"
+	echo "$1" >"/sys/bus/pci/devices/$2/driver_override"
+	echo "$2" >/sys/bus/pci/drivers_probe
+	[ -e "/sys/bus/pci/devices/$2/driver" ]
+}
+
+unbind()
+{
+	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+}
+
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }

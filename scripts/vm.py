@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host VM: a q35 machine with an emulated CXL accelerator, and the guest in it.
+
+    with HostVM("demo") as vm:
+        vm.boot()
+        vm.sh("modprobe vfio-cxl-pci")          # in the host VM; output, or VMError
+        vm.start_guest(bdf)                     # the guest in it
+        vm.guest.sh("modprobe cxl_accel")       # in the guest, the same way
+        vm.qmp("system_reset")                  # its QEMU; vm.guest_qmp(): the guest's
+        vm.dpa                                  # the file behind the device memory
+
+Everything has a timeout (for all of it: HostVM.limit seconds), and leaving the
+"with" block, by whatever way, ends the machine. Consoles go to
+build/logs/NAME.{host,guest}.log. One host VM runs at a time, in build/run.
+"""
+
+import ctypes
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from channels import QMP, Machine, VMError, connect
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
+LOGS = os.path.join(BUILD, "logs")
+QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
+KERNEL = os.path.join(BUILD, "kernel", "arch/x86/boot/bzImage")
+RUN = os.path.join(BUILD, "run")
+IMAGES = os.path.join(BUILD, "images")
+
+# What a kernel says when it finds a fault in itself.
+COMPLAINT = re.compile(
+    r"BUG:|WARNING:|Oops|general protection|Call Trace|KASAN|UBSAN|INFO: task .* blocked|"
+    r"Kernel panic|possible recursive locking|inconsistent lock state|refcount_t:|"
+    r"ODEBUG:|scheduling while atomic|self-detected stall|detected stalls")
+
+
+class HostVM(Machine):
+    limit = 1500        # seconds that a machine may live
+    memory = "3G"
+    dpa_size = 256 << 20
+
+    def __init__(self, name, run="", accel_options="", devices=(), append="", verbose=False,
+                 console=False):
+        """
+        name           of the logs
+        run            vfio_cxl.run for the host VM; "" serves commands
+        accel_options  more properties of -device cxl-type2; None: no such device
+        devices        more arguments for QEMU
+        console        connect the serial console to this terminal
+        """
+        self.name = name
+        self.append = append + (f" vfio_cxl.run={run}" if run else "")
+        self.accel_options = accel_options
+        self.devices = list(devices)
+        self.verbose = verbose
+        self.console = console
+        self.process = None
+        self.guest = None
+        self.dpa = os.path.join(RUN, "dpa.bin")
+        self.log = os.path.join(LOGS, f"{name}.host.log")
+        self.guest_log = os.path.join(LOGS, f"{name}.guest.log")
+        self.qemu_log = os.path.join(LOGS, f"{name}.qemu.log")
+        self.out = os.path.join(RUN, "out")
+        self.seen = 0
+
+    def arguments(self):
+        accel = os.environ.get("ACCEL", "tcg")
+        if accel == "kvm":
+            check_kvm()
+        tcg = accel != "kvm"
+        args = [
+            QEMU, "-L", os.path.join(BUILD, "rom"), "-nodefaults", "-display", "none", "-no-reboot",
+            "-accel", "tcg,thread=multi" if tcg else "kvm",
+            "-machine", "q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=4G" +
+            ("" if tcg else ",kernel-irqchip=split"),
+            "-cpu", "max" if tcg else "host", "-smp", "2", "-m", self.memory,
+            "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
+            "-append", "console=ttyS0 panic=-1 " + self.append,
+            # Interrupt remapping, or VFIO calls the group unsafe.
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            # hdm_for_passthrough is not set: a committed endpoint implies it.
+            "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
+            "-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2",
+            "-qmp", "unix:qmp,server=on,wait=off",
+            "-device", "virtio-serial-pci,bus=pcie.0",
+        ]
+        ports = {
+            "cmd": "socket,path=cmd,server=on,wait=off",
+            "out": "file,path=out",
+            "guest-cmd": "socket,path=guest-cmd,server=on,wait=off",
+            "guest-qmp": "socket,path=guest-qmp,server=on,wait=off",
+            "guest-console": f"file,path={self.guest_log}",
+        }
+        if self.console:
+            ports = {}
+            args += ["-chardev", f"stdio,id=con,signal=off,mux=on,logfile={self.log}",
+                     "-mon", "chardev=con"]
+        else:
+            args += ["-chardev", f"file,id=con,path={self.log}"]
+        args += ["-serial", "chardev:con"]
+        for port, backend in ports.items():
+            kind, options = backend.split(",", 1)
+            args += ["-chardev", f"{kind},id={port},{options}",
+                     "-device", f"virtserialport,chardev={port},name={port}"]
+        if self.accel_options is not None:
+            args += ["-object", f"memory-backend-file,id=m0,size={self.dpa_size},share=on,"
+                     f"mem-path={self.dpa}",
+                     "-device", "cxl-type2,id=accel0,bus=rp0,memdev=m0" +
+                     (self.accel_options and "," + self.accel_options)]
+        return args + self.devices
+
+    def start(self):
+        os.makedirs(RUN, exist_ok=True)
+        os.makedirs(LOGS, exist_ok=True)
+        self.lock = open(os.path.join(RUN, "lock"), "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VMError(f"another host VM is running in {RUN}") from None
+        for old in ("qmp", "cmd", "out", "guest-cmd", "guest-qmp"):
+            if os.path.exists(os.path.join(RUN, old)):
+                os.unlink(os.path.join(RUN, old))
+        for log in (self.log, self.guest_log, self.qemu_log):
+            open(log, "w").close()
+        with open(self.dpa, "wb") as file:
+            file.truncate(self.dpa_size)
+        args = self.arguments()
+        libc = ctypes.CDLL(None)
+        with open(self.qemu_log, "w") as log:
+            log.write(" ".join(args) + "\n")
+            log.flush()
+            # Die with this process, however that ends (1 is PR_SET_PDEATHSIG).
+            self.process = subprocess.Popen(
+                args, cwd=RUN, stderr=None if self.console else log,
+                stdin=None if self.console else subprocess.DEVNULL,
+                preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))
+        self.end = time.monotonic() + self.limit
+        if self.console:
+            return
+        # Before anything in the machine opens a port: a port without a peer
+        # reads as closed.
+        Machine.__init__(self, self, "host", self.connect("cmd"))
+        self.qmp = QMP(self, self.connect("qmp"))
+        self.guest = Machine(self, "guest", self.connect("guest-cmd"))
+        self.guest_qmp = QMP(self, self.connect("guest-qmp"))
+
+    def connect(self, name):
+        while True:
+            try:
+                return connect(RUN, name)
+            except (FileNotFoundError, ConnectionRefusedError):
+                self.check_alive()
+                time.sleep(0.05)
+
+    def boot(self, timeout=120):
+        """Start it and wait until it takes commands."""
+        self.start()
+        self.wait_ready(timeout)
+
+    def start_guest(self, bdf, *qemu_args, env="", timeout=300):
+        """Start the guest with one device of the host VM; wait until it takes commands."""
+        words = " ".join("'" + a.replace("'", r"'\''") + "'" for a in (bdf, "") + qemu_args)
+        self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.guest.wait_ready(min(2, max(0, deadline - time.monotonic())))
+                return
+            except VMError:
+                if self.run("kill -0 $(cat /tmp/guest.pid)")[0] or time.monotonic() > deadline:
+                    raise VMError("the guest did not start: " +
+                                  self.run("cat /tmp/guest.log")[1]) from None
+
+    def check_alive(self):
+        if self.process.poll() is not None:
+            raise VMError(f"the host VM ended (QEMU: status {self.process.returncode}); "
+                          f"see {self.qemu_log}")
+        self.check_time()
+
+    def check_time(self):
+        if time.monotonic() > self.end:
+            raise VMError(f"the host VM took more than {self.limit} s")
+        if self.verbose:
+            self.echo()
+
+    def echo(self):
+        with open(self.log, errors="replace") as log:
+            log.seek(self.seen)
+            sys.stderr.write(log.read())
+            self.seen = log.tell()
+
+    def expect(self, pattern, timeout=60):
+        """Wait for a line on the host VM's console; return the match."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with open(self.log, errors="replace") as log:
+                match = re.search(pattern, log.read(), re.MULTILINE)
+            if match:
+                return match
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise VMError(f"the host VM did not say '{pattern}' within {timeout} s")
+            time.sleep(0.1)
+
+    def complaints(self):
+        """Lines in which a kernel complains."""
+        found = []
+        for log in (self.log, self.guest_log):
+            if os.path.exists(log):
+                with open(log, errors="replace") as file:
+                    found += [line.strip() for line in file if COMPLAINT.search(line)]
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if kind and issubclass(kind, VMError):
+            for log in (self.qemu_log, self.guest_log, self.log):
+                show_end(log)
+
+
+def show_end(path, lines=20):
+    with open(path, errors="replace") as log:
+        last = log.read().splitlines()[-lines:]
+    if last:
+        print(f"--- the end of {os.path.relpath(path)}:", *last, sep="\n", file=sys.stderr)
+
+
+def check_kvm():
+    """/dev/kvm may be there and not work: see whether a kernel comes up in 20 s."""
+    args = [QEMU, "-L", os.path.join(BUILD, "rom"), "-accel", "kvm", "-machine", "q35", "-m", "512M",
+            "-cpu", "host", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-kernel", KERNEL, "-append", "console=ttyS0 panic=-1"]
+    try:
+        output = subprocess.run(args, capture_output=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+    except subprocess.TimeoutExpired as expired:
+        output = expired.stdout or b""
+    if b"Linux version" not in output:
+        raise VMError("KVM does not work on this machine; do without ACCEL=kvm")
