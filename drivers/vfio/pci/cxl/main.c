@@ -29,16 +29,27 @@ module_param(clear_on_close, bool, 0644);
 MODULE_PARM_DESC(clear_on_close,
 		 "Zero the device memory when its last user closes it; off leaves a tenant's data for the next one (default: on)");
 
+/* See that the physical decoder is in place; the gate is closed. */
+static bool check_decoder(struct vfio_cxl_device *cxl)
+{
+	bool ok = vfio_cxl_restore_decoder(cxl);
+
+	scoped_guard(rwsem_write, &cxl->gate_lock)
+		cxl->decoder_ok = ok;
+	return ok;
+}
+
 /*
  * A tenant's data is gone, or the device is not opened again: what cannot be
  * cleared now is tried once more by the next open.
+ *
+ * The core's own reset at close may be one of the bus, and passes no callback:
+ * without a decoder the zeroes would go nowhere.
  */
 static int clear_memory(struct vfio_cxl_device *cxl)
 {
-	int rc = -EIO;
+	int rc = check_decoder(cxl) ? vfio_cxl_clear_dpa(cxl) : -EIO;
 
-	if (cxl->decoder_ok)
-		rc = vfio_cxl_clear_dpa(cxl);
 	cxl->dirty = rc;
 	if (rc)
 		pci_err(cxl->core.pdev,
@@ -58,15 +69,9 @@ static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
 {
 	int rc;
 
-	if (!cxl->decoder_ok) {
-		pci_err(cxl->core.pdev, "decoder 0 is not committed\n");
-		return -EIO;
-	}
-	if (cxl->dirty) {
-		rc = clear_memory(cxl);
-		if (rc)
-			return rc;
-	}
+	rc = cxl->dirty ? clear_memory(cxl) : check_decoder(cxl) ? 0 : -EIO;
+	if (rc)
+		return rc;
 	rc = vfio_cxl_register_dpa(cxl);
 	if (!rc)
 		rc = vfio_cxl_register_comp_regs(cxl);
