@@ -14,10 +14,12 @@ accels()
 }
 
 # bind DRIVER BDF: hand a device to a driver. The modules that find the CXL
-# topology come first, as at boot on a real host.
+# topology come first, as at boot on a real host; and what kmod would load as
+# a soft dependency, which busybox does not know.
 bind()
 {
 	modprobe -a cxl_acpi cxl_port cxl_mem cxl_pci || return
+	case $1 in vfio*) modprobe vfio_iommu_type1 || return ;; esac
 	modprobe "$1" || return
 	unbind "$2"
 	echo "$1" >"/sys/bus/pci/devices/$2/driver_override"
