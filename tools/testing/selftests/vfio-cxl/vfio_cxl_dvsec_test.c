@@ -80,7 +80,7 @@ TEST_F(cxl, writes_of_any_shape)
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u16 pos = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
 	__u8 bytes[12], size[8], now[12];
-	unsigned int i, j, k, off, lead;
+	unsigned int i, j, k, off, len, lead;
 	__u64 seed = 42;
 
 	vfio_cxl_read(dev, &dev->cfg, pos + DVSEC_RANGE1_SIZE_HI, size, 8);
@@ -94,11 +94,12 @@ TEST_F(cxl, writes_of_any_shape)
 			memcpy(bytes + lead, &hi, 4);
 			memcpy(bytes + lead + 4, &lo, 4);
 			off = pos + DVSEC_RANGE1_BASE_HI - lead;
-			for (j = 0, k = 0; k < sizeof(bytes); k += cut[i][j++])
-				ASSERT_EQ(cut[i][j],
-					  vfio_cxl_write(dev, &dev->cfg,
-							 off + k, bytes + k,
-							 cut[i][j]));
+			for (j = 0, k = 0; k < sizeof(bytes); k += len, j++) {
+				len = cut[i][j];
+				ASSERT_EQ(len, vfio_cxl_write(dev, &dev->cfg,
+							      off + k,
+							      bytes + k, len));
+			}
 			EXPECT_EQ(hi, dv_get(dev, DVSEC_RANGE1_BASE_HI, 4));
 			EXPECT_EQ(lo & 0xf0000000,
 				  dv_get(dev, DVSEC_RANGE1_BASE_LO, 4)) {
@@ -246,8 +247,11 @@ TEST_F(cxl, writes_reach_no_hardware)
 		others += pos != vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
 	}
 	vfio_cxl_xhost_config(dev->bdf, after, 0, sizeof(after));
-	for (i = 0; i < sizeof(before); i++)
-		EXPECT_EQ(before[i], after[i]) TH_LOG("at %#x", i);
+	for (i = 0; i < sizeof(before); i++) {
+		EXPECT_EQ(before[i], after[i]) {
+			TH_LOG("at %#x", i);
+		}
+	}
 	/* At least the Register Locator is there. */
 	EXPECT_LE(1, others);
 }

@@ -132,9 +132,9 @@ FIXTURE_SETUP(method)
 	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
 }
 
-FIXTURE_TEARDOWN(method)
+/* Also when the test did not come to its end */
+FIXTURE_TEARDOWN_PARENT(method)
 {
-	vfio_cxl_close(&self->dev);
 	if (self->old[0])
 		reset_method(self->old, NULL, 0);
 }
@@ -150,8 +150,11 @@ TEST_F(method, decoder_is_restored)
 	if (ioctl(dev->fd, VFIO_DEVICE_RESET))
 		SKIP(return, "no reset: %s", strerror(errno));
 	physical(dev, after);
-	for (i = 0; i < PHYSICAL; i++)
-		EXPECT_EQ(before[i], after[i]) TH_LOG("word %u", i);
+	for (i = 0; i < PHYSICAL; i++) {
+		EXPECT_EQ(before[i], after[i]) {
+			TH_LOG("word %u", i);
+		}
+	}
 	EXPECT_TRUE(vfio_cxl_faults(p));
 	expect_usable(_metadata, dev, p);
 }
@@ -175,8 +178,11 @@ TEST_F(method, closed_and_cleared)
 	vfio_cxl_close(dev);
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 	physical(dev, after);
-	for (i = 0; i < PHYSICAL; i++)
-		EXPECT_EQ(before[i], after[i]) TH_LOG("word %u", i);
+	for (i = 0; i < PHYSICAL; i++) {
+		EXPECT_EQ(before[i], after[i]) {
+			TH_LOG("word %u", i);
+		}
+	}
 	p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
 	EXPECT_TRUE(vfio_cxl_zero(p, 2 * SZ_2M));
 	expect_usable(_metadata, dev, p);

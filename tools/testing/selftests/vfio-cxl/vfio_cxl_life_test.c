@@ -64,12 +64,47 @@ TEST_F(cxl, reopen_is_fresh)
 	vfio_cxl_close(dev);
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 	snapshot(dev, then);
-	for (i = 0; i < SNAPSHOT; i++)
-		EXPECT_EQ(first[i], then[i]) TH_LOG("word %u", i);
+	for (i = 0; i < SNAPSHOT; i++) {
+		EXPECT_EQ(first[i], then[i]) {
+			TH_LOG("word %u", i);
+		}
+	}
 
 	/* And it works, by mapping and by register */
 	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
 	EXPECT_NE(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_COMMITTED);
+}
+
+/*
+ * The RAS registers are passed through, and no FLR resets their masks. What a
+ * tenant has masked must not be masked for the next.
+ *
+ * Guards: nothing in the driver yet
+ */
+TEST_F(cxl, ras_masks_are_the_hosts)
+{
+	static const __u32 mask[] = { 0x04, 0x08, 0x10 };
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS), i;
+	__u32 first[3], then[3];
+
+	if (!ras)
+		SKIP(return, "device has no RAS capability");
+	for (i = 0; i < 3; i++) {
+		first[i] = vfio_cxl_xget(dev, &dev->regs, ras + mask[i], 4);
+		vfio_cxl_xput(dev, &dev->regs, ras + mask[i], 4, ~first[i]);
+	}
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	for (i = 0; i < 3; i++) {
+		then[i] = vfio_cxl_xget(dev, &dev->regs, ras + mask[i], 4);
+		vfio_cxl_xput(dev, &dev->regs, ras + mask[i], 4, first[i]);
+	}
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(first[i], then[i]) {
+			TH_LOG("RAS + %#x", mask[i]);
+		}
+	}
 }
 
 static void expect_zero(struct __test_metadata *_metadata,
@@ -231,10 +266,11 @@ TEST_F(cxl, hardware_as_before)
 		vfio_cxl_close(dev);
 		ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 		vfio_cxl_xhost_page(dev, after);
-		for (j = 0; j < VFIO_CXL_PAGE_SIZE / 4; j++)
+		for (j = 0; j < VFIO_CXL_PAGE_SIZE / 4; j++) {
 			EXPECT_EQ(before[j], after[j]) {
 				TH_LOG("turn %u at %#x", i, 4 * j);
 			}
+		}
 	}
 	EXPECT_FALSE(complaints(log));
 }
