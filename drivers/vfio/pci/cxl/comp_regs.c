@@ -111,6 +111,42 @@ static int comp_regs_access(struct vfio_cxl_device *cxl, u32 off,
 	return 0;
 }
 
+static const u32 ras_policy[CXL_RAS_NR_POLICY] = {
+	CXL_RAS_UNC_MASK, CXL_RAS_UNC_SEVERITY, CXL_RAS_COR_MASK,
+};
+
+/**
+ * vfio_cxl_save_ras - remember what the host wants to know of errors
+ * @cxl: device, being bound
+ */
+void vfio_cxl_save_ras(struct vfio_cxl_device *cxl)
+{
+	unsigned int i;
+
+	for (i = 0; cxl->ras_offset && i < ARRAY_SIZE(ras_policy); i++)
+		cxl->ras[i] = readl(cxl->regs + cxl->ras_offset + ras_policy[i]);
+}
+
+/**
+ * vfio_cxl_restore_ras - leave nothing of a tenant in the RAS structure
+ * @cxl: device, closed, with Memory Space on
+ *
+ * No FLR resets these registers: what a tenant masked would stay masked for
+ * the next, and what failed for it would be reported to the next.
+ */
+void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl)
+{
+	void __iomem *ras = cxl->regs + cxl->ras_offset;
+	unsigned int i;
+
+	if (!cxl->ras_offset)
+		return;
+	for (i = 0; i < ARRAY_SIZE(ras_policy); i++)
+		writel(cxl->ras[i], ras + ras_policy[i]);
+	writel(~0, ras + CXL_RAS_UNC_STATUS);
+	writel(~0, ras + CXL_RAS_COR_STATUS);
+}
+
 /* @off is in the page; user memory is touched with no lock held. */
 static ssize_t comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 			      size_t count, u64 off, bool iswrite)

@@ -182,7 +182,9 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 			    CXL_CM_PAGE_SIZE);
 	if (!page)
 		return -ENOMEM;
+	cxl->regs = page;
 	cxl->hdm = page + cxl->hdm_offset;
+	vfio_cxl_save_ras(cxl);
 
 	hdr = readl(page);
 	nr = FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr) + 1;

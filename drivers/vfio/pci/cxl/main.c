@@ -122,6 +122,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	vfio_cxl_unmap_comp_bar(cxl);
 	/* Stops DMA and resets, so nothing writes to the memory afterwards. */
 	vfio_pci_core_close_device(core_vdev);
+	vfio_cxl_restore_ras(cxl);
 	if (cxl->committed && clear_on_close)
 		clear_memory(cxl);
 	else

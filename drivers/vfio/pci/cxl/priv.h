@@ -65,7 +65,9 @@ struct vfio_cxl_mem {
  * @committed: firmware committed decoder 0
  * @decoder: decoder 0 at bind
  * @hdm_hw: the facts that the virtual decoders are made from
- * @hdm: the physical HDM decoder capability structure, mapped
+ * @regs: the physical register page, mapped
+ * @hdm: the physical HDM decoder capability structure, in @regs
+ * @ras: masks and severity of the RAS structure at bind
  * @bar: BAR that holds the component registers
  * @page: offset in @bar of the CXL.cache and CXL.mem register page
  * @hdm_offset: offset in that page of the HDM structure
@@ -99,7 +101,9 @@ struct vfio_cxl_device {
 	bool committed;
 	struct vfio_cxl_decoder decoder;
 	struct vfio_cxl_hdm_hw hdm_hw;
+	void __iomem *regs;
 	void __iomem *hdm;
+	u32 ras[CXL_RAS_NR_POLICY];
 
 	unsigned int bar;
 	u64 page;
@@ -152,6 +156,8 @@ int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl);
 /* comp_regs.c: the component register page, as a region and in its BAR */
 int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl);
 void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl);
+void vfio_cxl_save_ras(struct vfio_cxl_device *cxl);
+void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl);
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl);
 bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
 			u64 start, u64 len);

@@ -27,6 +27,13 @@
 
 /* sec 8.2.4.17: RAS capability structure, header log included */
 #define CXL_RAS_SIZE			0x58
+#define CXL_RAS_UNC_STATUS		0x00
+#define CXL_RAS_UNC_MASK		0x04
+#define CXL_RAS_UNC_SEVERITY		0x08
+#define CXL_RAS_COR_STATUS		0x0c
+#define CXL_RAS_COR_MASK		0x10
+/* What software sets in it: two masks and the severity */
+#define CXL_RAS_NR_POLICY		3
 
 /* sec 8.2.4.20: HDM decoder capability structure */
 #define CXL_HDM_CAP			0x00

@@ -79,7 +79,7 @@ TEST_F(cxl, reopen_is_fresh)
  * The RAS registers are passed through, and no FLR resets their masks. What a
  * tenant has masked must not be masked for the next.
  *
- * Guards: nothing in the driver yet
+ * Guards: main.c vfio_cxl_close_device()
  */
 TEST_F(cxl, ras_masks_are_the_hosts)
 {
