@@ -41,6 +41,8 @@ class Lines:
             except socket.timeout:
                 continue
             if not data:
+                time.sleep(0.5)
+                alive()             # says why, if it ended
                 raise VMError("the machine closed the channel")
             self.pending += data
         line, self.pending = self.pending.split(b"\n", 1)
