@@ -79,7 +79,7 @@ TEST_F(cxl, reopen_is_fresh)
  * The RAS registers are passed through, and no FLR resets their masks. What a
  * tenant has masked must not be masked for the next.
  *
- * Guards: main.c vfio_cxl_close_device()
+ * Guards: comp_regs.c vfio_cxl_restore_ras()
  */
 TEST_F(cxl, ras_masks_are_the_hosts)
 {
