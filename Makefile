@@ -22,7 +22,11 @@ demo:
 	@scripts/demo
 
 check:
+	@$(have_python)
 	@scripts/check $(STAGES)
+
+# What says which stage is running is Python, and a fresh system has none.
+have_python := command -v python3 >/dev/null || scripts/setup
 
 #: Parts of them:
 #:
@@ -34,6 +38,7 @@ demo-shell: image
 	@scripts/vm-run shell
 
 unit lint kselftest: %:
+	@$(have_python)
 	@scripts/check $@
 
 #:   make setup        install the Debian packages that the rest needs
