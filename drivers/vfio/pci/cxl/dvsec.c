@@ -11,9 +11,15 @@
  * access does what the same bytes do one by one, lowest address first.
  *
  * Writes never reach hardware, and the ranges never show a host address: the
- * base of range 1 is the guest's own, range 2 is zero. What starts an action
- * in hardware (Initiate CXL Reset, Initiate Cache Write Back and Invalidate)
- * is neither announced nor taken.
+ * base of range 1 is the guest's own. Range 2 is zero and not counted in the
+ * capability. The two bits that start something (Initiate CXL Reset, Initiate
+ * Cache Write Back and Invalidation) are doorbells: they read as zero, and what
+ * vfio_cxl_dvsec_write() returns is for the caller to do. It reports with
+ * vfio_cxl_dvsec_done() before the guest reads Status2 again.
+ *
+ * CONFIG_LOCK freezes what Control and Control2 hold, until the model is made
+ * anew. The doorbells hold nothing, and ring all the same: firmware that locks
+ * the configuration does not take resets from the operating system.
  */
 #include <linux/bits.h>
 #include <linux/types.h>
@@ -40,11 +46,7 @@ struct dvsec_reg {
 };
 
 static const struct dvsec_reg dvsec_regs[NR_REGS] = {
-	[REG(CXL_DVSEC_CAP)] = {
-		.show = ~(u32)(CXL_DVSEC_CAP_WBI | CXL_DVSEC_CAP_RESET |
-			       CXL_DVSEC_CAP_RESET_TMO |
-			       CXL_DVSEC_CAP_RESET_MEM_CLR),
-	},
+	[REG(CXL_DVSEC_CAP)] = { .show = GENMASK(31, 0) },
 	[REG(CXL_DVSEC_CTRL_STATUS)] = {
 		.rw = CXL_DVSEC_CTRL_CACHE_ENABLE | CXL_DVSEC_CTRL_MEM_ENABLE |
 		      CXL_DVSEC_CTRL_SF | CXL_DVSEC_CTRL_CLEAN_EVICT |
@@ -53,6 +55,7 @@ static const struct dvsec_reg dvsec_regs[NR_REGS] = {
 		.lockable = true,
 	},
 	[REG(CXL_DVSEC_CTRL2_STATUS2)] = {
+		.show = CXL_DVSEC_STATUS2_PM_INIT,
 		.rw = CXL_DVSEC_CTRL2_NO_CACHING | CXL_DVSEC_CTRL2_MEM_CLR,
 		.lockable = true,
 	},
@@ -78,6 +81,11 @@ static bool dvsec_locked(const struct vfio_cxl_dvsec *s)
 	return s->reg[REG(CXL_DVSEC_LOCK_CAP2)] & CXL_DVSEC_LOCK;
 }
 
+static bool dvsec_can(const struct vfio_cxl_dvsec *s, u32 cap)
+{
+	return s->reg[REG(CXL_DVSEC_CAP)] & cap;
+}
+
 /**
  * vfio_cxl_dvsec_init - make a fresh virtual Device DVSEC
  * @s: state to fill in
@@ -86,7 +94,8 @@ static bool dvsec_locked(const struct vfio_cxl_dvsec *s)
  *	past %CXL_DVSEC_DEVICE_SIZE, are not modelled
  *
  * Control starts with IO_Enable set, as the specification demands of it, and
- * Mem_Enable as in hardware; RANGE1 base is 0; nothing is locked.
+ * Mem_Enable as in hardware; RANGE1 base is 0; nothing is locked. To hide a
+ * capability clear it in @hw.
  */
 void vfio_cxl_dvsec_init(struct vfio_cxl_dvsec *s, const u32 *hw,
 			 unsigned int len)
@@ -99,6 +108,11 @@ void vfio_cxl_dvsec_init(struct vfio_cxl_dvsec *s, const u32 *hw,
 
 	for (i = REG(CXL_DVSEC_BODY); i < REG(s->len); i++)
 		s->reg[i] = hw[i] & dvsec_regs[i].show;
+	/* There is no second range, and Linux would wait for it. */
+	if (dvsec_can(s, CXL_DVSEC_CAP_HDM_COUNT)) {
+		s->reg[REG(CXL_DVSEC_CAP)] &= ~CXL_DVSEC_CAP_HDM_COUNT;
+		s->reg[REG(CXL_DVSEC_CAP)] |= CXL_DVSEC_CAP_HDM_COUNT_1;
+	}
 	if (s->len > CXL_DVSEC_CTRL_STATUS)
 		s->reg[REG(CXL_DVSEC_CTRL_STATUS)] =
 			CXL_DVSEC_CTRL_IO_ENABLE |
@@ -120,15 +134,43 @@ void vfio_cxl_dvsec_set_mem_status(struct vfio_cxl_dvsec *s, u32 size_lo)
 		*reg = (*reg & ~mask) | (size_lo & mask);
 }
 
-static void dvsec_write_dword(struct vfio_cxl_dvsec *s, unsigned int i,
-			      u32 val, u32 mask)
+/* Doorbells, and the status that goes with them; @val is masked. */
+static unsigned int dvsec_ring(struct vfio_cxl_dvsec *s, u32 val)
+{
+	u32 *reg = &s->reg[REG(CXL_DVSEC_CTRL2_STATUS2)];
+	unsigned int effect = 0;
+
+	if (val & CXL_DVSEC_CTRL2_WBI && dvsec_can(s, CXL_DVSEC_CAP_WBI)) {
+		*reg &= ~CXL_DVSEC_STATUS2_CACHE_INV;
+		effect |= VFIO_CXL_DVSEC_WBI;
+	}
+	if (val & CXL_DVSEC_CTRL2_RESET && dvsec_can(s, CXL_DVSEC_CAP_RESET)) {
+		*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |
+			  CXL_DVSEC_STATUS2_RESET_ERR);
+		effect |= VFIO_CXL_DVSEC_RESET;
+		if (*reg & CXL_DVSEC_CTRL2_MEM_CLR)
+			effect |= VFIO_CXL_DVSEC_MEM_CLR;
+	}
+	/* With caching enabled the cache does not stay invalid. */
+	if (!(*reg & CXL_DVSEC_CTRL2_NO_CACHING))
+		*reg &= ~CXL_DVSEC_STATUS2_CACHE_INV;
+	return effect;
+}
+
+static unsigned int dvsec_write_dword(struct vfio_cxl_dvsec *s, unsigned int i,
+				      u32 val, u32 mask)
 {
 	const struct dvsec_reg *r = &dvsec_regs[i];
 	u32 rw = r->lockable && dvsec_locked(s) ? 0 : r->rw & mask;
 
+	if (i == REG(CXL_DVSEC_CTRL2_STATUS2) &&
+	    !dvsec_can(s, CXL_DVSEC_CAP_RESET_MEM_CLR))
+		rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;
+
 	s->reg[i] = (s->reg[i] & ~rw) | (val & rw);
 	s->reg[i] &= ~(val & r->rw1c & mask);
 	s->reg[i] |= val & r->set & mask;
+	return i == REG(CXL_DVSEC_CTRL2_STATUS2) ? dvsec_ring(s, val & mask) : 0;
 }
 
 /**
@@ -162,11 +204,14 @@ u64 vfio_cxl_dvsec_read(const struct vfio_cxl_dvsec *s, u32 off,
  *	what is not modelled are dropped
  * @len: number of bytes, 0 to 8; more are taken as 8
  * @val: the bytes, the first in bits 7:0
+ *
+ * Return: what the guest wants done, %VFIO_CXL_DVSEC_WBI and so on. Only what
+ * the capability announces is ever returned.
  */
-void vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off, unsigned int len,
-			  u64 val)
+unsigned int vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off,
+				  unsigned int len, u64 val)
 {
-	unsigned int i;
+	unsigned int effect = 0, i;
 
 	for (i = 0; i < len && i < 8; i++) {
 		unsigned int shift = 8 * ((off + i) & 3);
@@ -175,8 +220,28 @@ void vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off, unsigned int len,
 			break;
 		if (off + i < CXL_DVSEC_BODY)
 			continue;
-		dvsec_write_dword(s, REG(off + i),
-				  (u32)(val >> 8 * i & 0xff) << shift,
-				  0xffU << shift);
+		effect |= dvsec_write_dword(s, REG(off + i),
+					    (u32)(val >> 8 * i & 0xff) << shift,
+					    0xffU << shift);
 	}
+	return effect;
+}
+
+/**
+ * vfio_cxl_dvsec_done - report in Status2 what came of a doorbell
+ * @s: state
+ * @effect: what was done, as vfio_cxl_dvsec_write() returned it
+ * @ok: whether it succeeded; a cache that could not be written back is not
+ *	reported as invalid, a reset that failed is reported as an error
+ */
+void vfio_cxl_dvsec_done(struct vfio_cxl_dvsec *s, unsigned int effect, bool ok)
+{
+	u32 *reg = &s->reg[REG(CXL_DVSEC_CTRL2_STATUS2)];
+
+	if (effect & VFIO_CXL_DVSEC_WBI && ok &&
+	    *reg & CXL_DVSEC_CTRL2_NO_CACHING)
+		*reg |= CXL_DVSEC_STATUS2_CACHE_INV;
+	if (effect & VFIO_CXL_DVSEC_RESET)
+		*reg |= ok ? CXL_DVSEC_STATUS2_RESET_DONE :
+			     CXL_DVSEC_STATUS2_RESET_ERR;
 }

@@ -5,6 +5,11 @@
 #include <linux/types.h>
 #include "regs.h"
 
+/* What a write asks of the hardware, see vfio_cxl_dvsec_write() */
+#define VFIO_CXL_DVSEC_WBI	BIT(0)	/* write the device's cache back */
+#define VFIO_CXL_DVSEC_RESET	BIT(1)	/* CXL Reset */
+#define VFIO_CXL_DVSEC_MEM_CLR	BIT(2)	/* with RESET: clear the memory, too */
+
 /**
  * struct vfio_cxl_dvsec - a virtual Device DVSEC
  * @len: bytes modelled, from the start of the capability
@@ -23,7 +28,9 @@ void vfio_cxl_dvsec_init(struct vfio_cxl_dvsec *s, const u32 *hw,
 void vfio_cxl_dvsec_set_mem_status(struct vfio_cxl_dvsec *s, u32 size_lo);
 u64 vfio_cxl_dvsec_read(const struct vfio_cxl_dvsec *s, u32 off,
 			unsigned int len);
-void vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off, unsigned int len,
-			  u64 val);
+unsigned int vfio_cxl_dvsec_write(struct vfio_cxl_dvsec *s, u32 off,
+				  unsigned int len, u64 val);
+void vfio_cxl_dvsec_done(struct vfio_cxl_dvsec *s, unsigned int effect,
+			 bool ok);
 
 #endif /* VFIO_CXL_DVSEC_H */
