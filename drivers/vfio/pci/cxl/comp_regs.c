@@ -3,7 +3,7 @@
  * DOC: The component register page
  *
  * The 4 KiB of CXL.cache and CXL.mem registers are a region of their own, and
- * lie in a BAR that is otherwise passed through. Both views end in
+ * lie in a BAR that is otherwise passed through (comp_bar.c). Both views end in
  * comp_regs_access(), so they cannot differ:
  *
  *	capability array	as in hardware, read-only
@@ -147,9 +147,18 @@ void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl)
 	writel(~0, ras + CXL_RAS_COR_STATUS);
 }
 
-/* @off is in the page; user memory is touched with no lock held. */
-static ssize_t comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
-			      size_t count, u64 off, bool iswrite)
+/**
+ * vfio_cxl_comp_regs_user - read or write the register page
+ * @cxl: device
+ * @buf: user memory; touched with no lock held
+ * @count: 4 or 8
+ * @off: offset in the page, a multiple of @count
+ * @iswrite: direction
+ *
+ * Return: @count, -EINVAL for any other access, or another error.
+ */
+ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
+				size_t count, u64 off, bool iswrite)
 {
 	__le64 raw = 0;
 	int rc;
@@ -176,7 +185,8 @@ static ssize_t comp_regs_rw(struct vfio_pci_core_device *core, char __user *buf,
 
 	if (off >= CXL_CM_PAGE_SIZE)
 		return -EINVAL;
-	done = comp_regs_user(core_to_vfio_cxl(core), buf, count, off, iswrite);
+	done = vfio_cxl_comp_regs_user(core_to_vfio_cxl(core), buf, count, off,
+				       iswrite);
 	if (done > 0)
 		*ppos += done;
 	return done;
@@ -225,133 +235,4 @@ int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl)
 						 VFIO_REGION_INFO_FLAG_READ |
 						 VFIO_REGION_INFO_FLAG_WRITE,
 						 NULL);
-}
-
-/**
- * vfio_cxl_map_comp_bar - make the component BAR usable
- * @cxl: device, being opened, after vfio_pci_core_enable()
- *
- * The CXL core's endpoint port has requested the decoder block in the BAR, so
- * the VFIO core could not request the whole of it, and left an error in place
- * of its mapping. Nobody else can have the BAR: the device is ours.
- *
- * Return: 0 or -ENOMEM.
- */
-int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl)
-{
-	struct vfio_pci_core_device *core = &cxl->core;
-	void __iomem *io;
-
-	if (!IS_ERR(core->barmap[cxl->bar]))
-		return 0;
-	io = pci_iomap(core->pdev, cxl->bar, 0);
-	if (!io)
-		return -ENOMEM;
-	core->barmap[cxl->bar] = io;
-	cxl->own_iomap = true;
-	return 0;
-}
-
-/**
- * vfio_cxl_unmap_comp_bar - undo vfio_cxl_map_comp_bar()
- * @cxl: device, before vfio_pci_core_disable(), which would otherwise release
- *	a region that it never requested
- */
-void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl)
-{
-	struct vfio_pci_core_device *core = &cxl->core;
-
-	if (!cxl->own_iomap)
-		return;
-	pci_iounmap(core->pdev, core->barmap[cxl->bar]);
-	core->barmap[cxl->bar] = IOMEM_ERR_PTR(-EBUSY);
-	cxl->own_iomap = false;
-}
-
-/* The pages of the BAR that user space may not map, as offsets in it */
-static u64 hole_start(struct vfio_cxl_device *cxl)
-{
-	return PAGE_ALIGN_DOWN(cxl->page);
-}
-
-static u64 hole_end(struct vfio_cxl_device *cxl)
-{
-	return PAGE_ALIGN(cxl->page + CXL_CM_PAGE_SIZE);
-}
-
-/**
- * vfio_cxl_hits_page - whether a piece of a region touches the register page
- * @cxl: device
- * @index: VFIO region index
- * @start: offset in that region
- * @len: length in bytes
- *
- * In whole pages of the CPU, as mappings are made of them.
- */
-bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
-			u64 start, u64 len)
-{
-	return index == cxl->bar && start < hole_end(cxl) &&
-	       len > (start < hole_start(cxl) ? hole_start(cxl) - start : 0);
-}
-
-/**
- * vfio_cxl_add_sparse_cap - say which pages of the component BAR may be mapped
- * @cxl: device
- * @caps: capability chain of the BAR's region info
- *
- * Return: 0 or -ENOMEM.
- */
-int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
-			    struct vfio_info_cap *caps)
-{
-	DEFINE_RAW_FLEX(struct vfio_region_info_cap_sparse_mmap, sparse, areas,
-			2);
-	u64 len = PAGE_ALIGN(pci_resource_len(cxl->core.pdev, cxl->bar));
-	unsigned int nr = 0;
-
-	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
-	sparse->header.version = 1;
-	if (hole_start(cxl))
-		sparse->areas[nr++].size = hole_start(cxl);
-	if (hole_end(cxl) < len) {
-		sparse->areas[nr].offset = hole_end(cxl);
-		sparse->areas[nr++].size = len - hole_end(cxl);
-	}
-	sparse->nr_areas = nr;
-	return vfio_info_add_capability(caps, &sparse->header,
-					struct_size(sparse, areas, nr));
-}
-
-/**
- * vfio_cxl_bar_rw - read or write the component BAR
- * @cxl: device
- * @buf: user memory
- * @count: number of bytes
- * @ppos: offset in the device file; advanced by what was moved
- * @iswrite: direction
- *
- * In the register page the rules of the COMP_REGS region hold. An access that
- * begins before the page is cut short there, as read(2) and write(2) may be.
- *
- * Return: bytes moved, or an error.
- */
-ssize_t vfio_cxl_bar_rw(struct vfio_cxl_device *cxl, char __user *buf,
-			size_t count, loff_t *ppos, bool iswrite)
-{
-	struct vfio_device *core_vdev = &cxl->core.vdev;
-	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
-	ssize_t done;
-
-	if (off >= cxl->page && off < cxl->page + CXL_CM_PAGE_SIZE) {
-		done = comp_regs_user(cxl, buf, count, off - cxl->page,
-				      iswrite);
-		if (done > 0)
-			*ppos += done;
-		return done;
-	}
-	if (off < cxl->page)
-		count = min_t(u64, count, cxl->page - off);
-	return iswrite ? vfio_pci_core_write(core_vdev, buf, count, ppos) :
-			 vfio_pci_core_read(core_vdev, buf, count, ppos);
 }

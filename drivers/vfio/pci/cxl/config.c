@@ -55,6 +55,33 @@ static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
 	return CFG_CORE;
 }
 
+static void doorbell_done(struct vfio_cxl_device *cxl, unsigned int effect,
+			  int rc)
+{
+	guard(mutex)(&cxl->shadow_lock);
+	vfio_cxl_dvsec_done(&cxl->virt_dvsec, effect, !rc);
+}
+
+/* A write, and what it starts: when it returns that is over. */
+static void dvsec_write(struct vfio_cxl_device *cxl, unsigned int off,
+			size_t count, u64 val)
+{
+	unsigned int effect, how = VFIO_CXL_RESET_KEEP | VFIO_CXL_RESET_CXL;
+
+	guard(mutex)(&cxl->config_lock);
+	scoped_guard(mutex, &cxl->shadow_lock)
+		effect = vfio_cxl_dvsec_write(&cxl->virt_dvsec, off, count,
+					      val);
+	if (effect & VFIO_CXL_DVSEC_WBI)
+		doorbell_done(cxl, VFIO_CXL_DVSEC_WBI,
+			      vfio_cxl_write_back(cxl));
+	if (effect & VFIO_CXL_DVSEC_MEM_CLR)
+		how |= VFIO_CXL_RESET_CLEAR;
+	if (effect & VFIO_CXL_DVSEC_RESET)
+		doorbell_done(cxl, VFIO_CXL_DVSEC_RESET,
+			      vfio_cxl_reset(cxl, how));
+}
+
 static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 			size_t count, unsigned int off, bool iswrite)
 {
@@ -65,9 +92,7 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	if (iswrite) {
 		if (copy_from_user(&raw, buf, count))
 			return -EFAULT;
-		guard(mutex)(&cxl->shadow_lock);
-		vfio_cxl_dvsec_write(&cxl->virt_dvsec, off, count,
-				     le64_to_cpu(raw));
+		dvsec_write(cxl, off, count, le64_to_cpu(raw));
 		return count;
 	}
 
@@ -82,23 +107,40 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
 }
 
+static bool is_asleep(struct pci_dev *pdev)
+{
+	return pdev->current_state == PCI_D3hot ||
+	       pdev->current_state == PCI_D3cold;
+}
+
 /*
  * Hand a piece to the core. What the write starts runs in this task: a reset
- * that comes meanwhile, on this task, is one that the guest asked for.
+ * that comes meanwhile, on this task, is the guest's own FLR. To that the CXL
+ * registers are as if nothing had happened (CXL r4.0 sec 9.5).
+ *
+ * A device that wakes up may have been reset inside.
  */
 static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		       size_t count, loff_t *ppos, bool iswrite)
 {
 	struct vfio_device *core_vdev = &cxl->core.vdev;
+	struct pci_dev *pdev = cxl->core.pdev;
+	bool asleep;
 	ssize_t done;
 
 	if (!iswrite)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
 
 	guard(mutex)(&cxl->config_lock);
-	WRITE_ONCE(cxl->flr_task, current);
+	asleep = cxl->committed && is_asleep(pdev);
+	if (asleep)
+		vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
+	cxl->reset_how = VFIO_CXL_RESET_KEEP;
+	WRITE_ONCE(cxl->reset_task, current);
 	done = vfio_pci_core_write(core_vdev, buf, count, ppos);
-	WRITE_ONCE(cxl->flr_task, NULL);
+	WRITE_ONCE(cxl->reset_task, NULL);
+	if (asleep && !is_asleep(pdev) && vfio_cxl_check_decoder(cxl))
+		vfio_cxl_gate_open(cxl, VFIO_CXL_POWER);
 	return done;
 }
 
@@ -167,6 +209,12 @@ void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
 	len = PCI_DVSEC_HEADER1_LEN(hdr);
 	for (i = 0; i < ARRAY_SIZE(hw) && 4 * i < len; i++)
 		pci_read_config_dword(pdev, cxl->dvsec + 4 * i, &hw[i]);
+
+	/* CXL Reset goes by way of the function's own. */
+	if (!cxl->core.reset_works)
+		hw[CXL_DVSEC_CAP / 4] &= ~(CXL_DVSEC_CAP_RESET |
+					   CXL_DVSEC_CAP_RESET_TMO |
+					   CXL_DVSEC_CAP_RESET_MEM_CLR);
 
 	guard(mutex)(&cxl->shadow_lock);
 	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, len);

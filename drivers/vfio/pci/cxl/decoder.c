@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: The physical device
+ * DOC: The physical decoder
  *
- * Finds out at bind what firmware did to the device, has the CXL core create
- * its memdev and region, and keeps what is needed to put decoder 0 back should
- * a reset lose it. Nothing here acts on behalf of a guest.
+ * Keeps what is needed to put decoder 0 back should a reset lose it, and does
+ * so. Nothing here acts on behalf of a guest.
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>
 #include <linux/iopoll.h>
 #include <linux/pci.h>
-#include <linux/sizes.h>
-#include <cxl/pci.h>
 
 #include "priv.h"
-
-/* One region covers at most what one VFIO region index can address. */
-#define DPA_SIZE_MAX	BIT_ULL(VFIO_PCI_OFFSET_SHIFT)
 
 /* CXL r4.0 sec 8.1.3.8.2: Mem_Info_Valid within one second of reset */
 #define MEM_INFO_TIMEOUT_MS	1000
 /* sec 8.2.4.20.13: a commit completes within 10 ms */
 #define COMMIT_TIMEOUT_US	10000
 
-static void decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
-			 struct vfio_cxl_decoder *d)
+/**
+ * vfio_cxl_decoder_read - read a physical decoder
+ * @cxl: device, with Memory Space on
+ * @n: number of the decoder
+ * @d: filled in
+ */
+void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
+			   struct vfio_cxl_decoder *d)
 {
 	void __iomem *reg = cxl->hdm + CXL_HDM_DECODER(n);
 
+	d->global = readl(cxl->hdm + CXL_HDM_GLOBAL);
 	d->base = lo_hi_readq(reg + CXL_HDM_BASE_LO);
 	d->size = lo_hi_readq(reg + CXL_HDM_SIZE_LO);
 	d->skip = lo_hi_readq(reg + CXL_HDM_SKIP_LO);
@@ -38,7 +39,8 @@ static bool decoder_same(const struct vfio_cxl_decoder *a,
 			 const struct vfio_cxl_decoder *b)
 {
 	return a->base == b->base && a->size == b->size &&
-	       a->skip == b->skip && a->ctrl == b->ctrl;
+	       a->skip == b->skip && a->ctrl == b->ctrl &&
+	       a->global == b->global;
 }
 
 /* Mem_Active_Timeout of Range 1 Size Low: 1, 4, 16, 64 or 256 s */
@@ -49,8 +51,16 @@ static unsigned int mem_active_timeout_ms(u32 size_lo)
 	return 1000 << 2 * min(enc, 4U);
 }
 
-/* Wait until the device says that its memory can be used. */
-static bool wait_mem_active(struct vfio_cxl_device *cxl)
+/**
+ * vfio_cxl_wait_mem_active - wait until the device's memory can be used
+ * @cxl: device
+ *
+ * As long as the device itself says that it may take: one second for the
+ * range, and Mem_Active_Timeout for the memory.
+ *
+ * Return: whether it can be; when not, that has been logged.
+ */
+bool vfio_cxl_wait_mem_active(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
 	unsigned int waited, limit = MEM_INFO_TIMEOUT_MS;
@@ -82,7 +92,7 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
 	struct vfio_cxl_decoder now;
 	u32 val;
 
-	decoder_read(cxl, 0, &now);
+	vfio_cxl_decoder_read(cxl, 0, &now);
 	if (decoder_same(&now, want))
 		return true;
 
@@ -92,19 +102,54 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
 	lo_hi_writeq(want->base, reg + CXL_HDM_BASE_LO);
 	lo_hi_writeq(want->size, reg + CXL_HDM_SIZE_LO);
 	lo_hi_writeq(want->skip, reg + CXL_HDM_SKIP_LO);
-	writel(readl(cxl->hdm + CXL_HDM_GLOBAL) | CXL_HDM_GLOBAL_ENABLE,
-	       cxl->hdm + CXL_HDM_GLOBAL);
+	writel(want->global, cxl->hdm + CXL_HDM_GLOBAL);
 	writel(want->ctrl & ~(CXL_HDM_CTRL_COMMITTED | CXL_HDM_CTRL_ERR),
 	       reg + CXL_HDM_CTRL);
 	read_poll_timeout(readl, val,
 			  val & (CXL_HDM_CTRL_COMMITTED | CXL_HDM_CTRL_ERR),
 			  100, COMMIT_TIMEOUT_US, false, reg + CXL_HDM_CTRL);
 
-	decoder_read(cxl, 0, &now);
+	vfio_cxl_decoder_read(cxl, 0, &now);
 	if (decoder_same(&now, want))
 		return true;
 	pci_err(pdev, "decoder 0 cannot be committed again: Control %#x, expected %#x; memory stays closed\n",
 		now.ctrl, want->ctrl);
+	return false;
+}
+
+/**
+ * vfio_cxl_save_dvsec - remember how firmware configured the device
+ * @cxl: device, being bound
+ */
+void vfio_cxl_save_dvsec(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+
+	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
+			     &cxl->dvsec_ctrl);
+	pci_read_config_word(pdev, cxl->dvsec + CXL_DVSEC_CTRL2_STATUS2,
+			     &cxl->dvsec_ctrl2);
+	cxl->dvsec_ctrl2 &= ~(CXL_DVSEC_CTRL2_WBI | CXL_DVSEC_CTRL2_RESET |
+			      CXL_DVSEC_CTRL2_MEM_CLR);
+	pci_read_config_dword(pdev, cxl->dvsec + CXL_DVSEC_CAP,
+			      &cxl->dvsec_cap);
+}
+
+/*
+ * After a reset that nobody restored config space from, registers would be
+ * looked for where the BAR is not.
+ */
+static bool bar_is_set(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	u32 want = lower_32_bits(pci_bus_address(pdev, cxl->bar)), bar;
+
+	pci_read_config_dword(pdev, PCI_BASE_ADDRESS_0 + 4 * cxl->bar, &bar);
+	bar &= PCI_BASE_ADDRESS_MEM_MASK;
+	if (bar == want)
+		return true;
+	pci_err(pdev, "BAR %u is %#x, expected %#x: config space was lost; memory stays closed\n",
+		cxl->bar, bar, want);
 	return false;
 }
 
@@ -130,10 +175,12 @@ bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
 		pci_err(pdev, "device does not answer; memory stays closed\n");
 		return false;
 	}
+	if (!bar_is_set(cxl))
+		return false;
 	if (ctrl != cxl->dvsec_ctrl)
 		pci_write_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
 				      cxl->dvsec_ctrl);
-	if (!wait_mem_active(cxl))
+	if (!vfio_cxl_wait_mem_active(cxl))
 		return false;
 
 	/* The decoders are in a BAR, which the user may have turned off. */
@@ -144,226 +191,4 @@ bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
 	if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(pdev, PCI_COMMAND, cmd);
 	return ok;
-}
-
-/* Where the component registers are, and what is in their capability array. */
-static int find_comp_regs(struct vfio_cxl_device *cxl,
-			  const struct cxl_register_map *map)
-{
-	const struct cxl_component_reg_map *comp = &map->component_map;
-	struct pci_dev *pdev = cxl->core.pdev;
-	void __iomem *page;
-	unsigned int i, nr;
-	u32 hdr;
-
-	for (i = 0; i < PCI_STD_NUM_BARS; i++)
-		if (pci_resource_len(pdev, i) &&
-		    map->resource >= pci_resource_start(pdev, i) &&
-		    map->resource + CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE - 1 <=
-		    pci_resource_end(pdev, i))
-			break;
-	if (i == PCI_STD_NUM_BARS)
-		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "component registers at %pa are in no BAR\n",
-				     &map->resource);
-	if (!comp->hdm_decoder.valid)
-		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "no HDM decoder capability\n");
-
-	cxl->bar = i;
-	cxl->page = map->resource - pci_resource_start(pdev, i) +
-		    CXL_CM_PAGE_OFFSET;
-	cxl->hdm_offset = comp->hdm_decoder.offset - CXL_CM_PAGE_OFFSET;
-	cxl->hdm_len = comp->hdm_decoder.size;
-	if (comp->ras.valid)
-		cxl->ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
-
-	page = devm_ioremap(&pdev->dev, map->resource + CXL_CM_PAGE_OFFSET,
-			    CXL_CM_PAGE_SIZE);
-	if (!page)
-		return -ENOMEM;
-	cxl->regs = page;
-	cxl->hdm = page + cxl->hdm_offset;
-	vfio_cxl_save_ras(cxl);
-
-	hdr = readl(page);
-	nr = FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr) + 1;
-	for (i = 0; i < nr && i < ARRAY_SIZE(cxl->cap_array); i++)
-		cxl->cap_array[i] = cpu_to_le32(readl(page + 4 * i));
-
-	if (comp->hdm_decoder.offset + comp->hdm_decoder.size >
-	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE ||
-	    cxl->hdm_offset < 4 * nr || cxl->hdm_offset % 4)
-		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "HDM decoders at %#x, %lu bytes, do not fit the register page\n",
-				     cxl->hdm_offset, comp->hdm_decoder.size);
-	return 0;
-}
-
-/*
- * Whether firmware's work is what this driver can pass on: decoder 0
- * committed, and it alone, without interleave. No decoder committed is fine.
- */
-static int check_decoders(struct vfio_cxl_device *cxl)
-{
-	struct device *dev = &cxl->core.pdev->dev;
-	const u32 cap = readl(cxl->hdm + CXL_HDM_CAP);
-	struct vfio_cxl_decoder d;
-	unsigned int i, nr = vfio_cxl_hdm_count(cap), committed = 0;
-
-	if (!nr)
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "HDM Decoder Capability %#x: a device has at most %u decoders\n",
-				     cap, CXL_HDM_DECODER_MAX);
-
-	for (i = 0; i < nr; i++) {
-		decoder_read(cxl, i, &d);
-		committed += !!(d.ctrl & CXL_HDM_CTRL_COMMITTED);
-	}
-	if (!committed)
-		return 0;
-	if (committed > 1)
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "%u HDM decoders are committed, only one is supported\n",
-				     committed);
-
-	decoder_read(cxl, 0, &cxl->decoder);
-	d = cxl->decoder;
-	if (!(d.ctrl & CXL_HDM_CTRL_COMMITTED))
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "an HDM decoder is committed, but not decoder 0\n");
-	if (FIELD_GET(CXL_HDM_CTRL_IW, d.ctrl))
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "decoder 0 is interleaved (Control %#x), only one device per region is supported\n",
-				     d.ctrl);
-	if (d.size > DPA_SIZE_MAX)
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "decoder 0 maps %#llx bytes, at most %#llx are supported\n",
-				     d.size, DPA_SIZE_MAX);
-
-	cxl->hdm_hw = (struct vfio_cxl_hdm_hw) {
-		.cap = cap,
-		.global = readl(cxl->hdm + CXL_HDM_GLOBAL),
-		.ctrl = d.ctrl,
-		.size = d.size,
-	};
-	if (!vfio_cxl_hdm_init(&cxl->virt_hdm, &cxl->hdm_hw))
-		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "decoder 0 maps %#llx bytes, not a multiple of 256 MiB\n",
-				     d.size);
-	cxl->committed = true;
-	return 0;
-}
-
-static void release_hpa(void *data)
-{
-	struct range *hpa = data;
-
-	release_mem_region(hpa->start, range_len(hpa));
-}
-
-/* Have the CXL core set the region up, and make its range ours alone. */
-static int claim_memory(struct vfio_cxl_device *cxl)
-{
-	struct vfio_cxl_mem *mem = cxl->mem;
-	struct device *dev = &cxl->core.pdev->dev;
-	struct cxl_memdev *cxlmd;
-	int rc;
-
-	if (!wait_mem_active(cxl))
-		return -ENODEV;
-	/*
-	 * The core learns this from the mailbox or from the memory class
-	 * registers, and a Type-2 device need have neither.
-	 */
-	mem->cxlds.media_ready = true;
-
-	rc = cxl_set_capacity(&mem->cxlds, cxl->decoder.size);
-	if (rc)
-		return dev_err_probe(dev, rc, "cannot set the capacity\n");
-
-	cxlmd = devm_cxl_probe_mem(&mem->cxlds, &mem->hpa);
-	if (IS_ERR(cxlmd))
-		return dev_err_probe(dev, PTR_ERR(cxlmd),
-				     "the CXL core finds no region for decoder 0; are cxl_acpi and cxl_port loaded, and is every decoder above the device committed?\n");
-
-	if (mem->hpa.start != cxl->decoder.base ||
-	    range_len(&mem->hpa) != cxl->decoder.size)
-		return dev_err_probe(dev, -ENXIO,
-				     "region %pra is not what decoder 0 maps\n",
-				     &mem->hpa);
-
-	if (!request_mem_region_exclusive(mem->hpa.start, range_len(&mem->hpa),
-					  KBUILD_MODNAME))
-		return dev_err_probe(dev, -EBUSY, "%pra is in use\n",
-				     &mem->hpa);
-	return devm_add_action_or_reset(dev, release_hpa, &mem->hpa);
-}
-
-/**
- * vfio_cxl_probe_device - find out what the device is, and take it over
- * @cxl: not yet registered with VFIO; its core.pdev is valid
- *
- * Everything acquired is undone when the driver is unbound, or fails to bind.
- *
- * Return: 0 for a device that can be passed through, firmware-committed or
- * not; -ENODEV for one that is not for this driver; -EOPNOTSUPP for one that
- * is out of its scope; another error. Every failure has been logged.
- */
-int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
-{
-	struct pci_dev *pdev = cxl->core.pdev;
-	struct device *dev = &pdev->dev;
-	u16 cap;
-	int rc;
-
-	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL)
-		return dev_err_probe(dev, -ENODEV,
-				     "is a CXL memory device (Type 3), which cxl_pci drives\n");
-	cxl->dvsec = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
-					       PCI_DVSEC_CXL_DEVICE);
-	if (!cxl->dvsec)
-		return dev_err_probe(dev, -ENODEV,
-				     "is not a CXL device: no Device DVSEC\n");
-	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CAP, &cap);
-	if (!(cap & PCI_DVSEC_CXL_MEM_CAPABLE))
-		return dev_err_probe(dev, -ENODEV,
-				     "has no CXL.mem (DVSEC Capability %#x)\n",
-				     cap);
-	if (!pcie_is_cxl(pdev))
-		return dev_err_probe(dev, -ENODEV,
-				     "link is not in CXL mode\n");
-
-	rc = pcim_enable_device(pdev);
-	if (rc)
-		return dev_err_probe(dev, rc, "cannot be enabled\n");
-
-	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
-			     &cxl->dvsec_ctrl);
-	cxl->mem = devm_cxl_dev_state_create(dev, CXL_DEVTYPE_DEVMEM,
-					     pci_get_dsn(pdev), cxl->dvsec,
-					     struct vfio_cxl_mem, cxlds, false);
-	if (!cxl->mem)
-		return -ENOMEM;
-
-	rc = cxl_pci_setup_regs(pdev, CXL_REGLOC_RBI_COMPONENT,
-				&cxl->mem->cxlds.reg_map);
-	if (rc)
-		return dev_err_probe(dev, rc, "no component registers\n");
-	rc = find_comp_regs(cxl, &cxl->mem->cxlds.reg_map);
-	if (rc)
-		return rc;
-	rc = check_decoders(cxl);
-	if (rc)
-		return rc;
-	if (cxl->committed) {
-		rc = claim_memory(cxl);
-		if (rc)
-			return rc;
-		pci_info(pdev, "decoder 0 committed by firmware, %#llx bytes at %pra\n",
-			 cxl->decoder.size, &cxl->mem->hpa);
-	} else {
-		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
-	}
-	return 0;
 }

@@ -14,10 +14,10 @@
  * contract.
  *
  * Life of a device: probe lets the CXL core create memdev and region and
- * claims the memory (decoder.c); open makes fresh virtual registers and opens
- * the gate to the memory (region.c); every reset passes through
- * vfio_cxl_reset_prepare() and vfio_cxl_reset_done(), whoever asked for it;
- * close clears the memory.
+ * claims the memory (probe.c); open makes fresh virtual registers and opens
+ * the gate to the memory (region.c); every reset passes through two callbacks
+ * that close and open it (reset.c), whoever asked for it; close clears the
+ * memory.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -29,27 +29,20 @@ module_param(clear_on_close, bool, 0644);
 MODULE_PARM_DESC(clear_on_close,
 		 "Zero the device memory when its last user closes it; off leaves a tenant's data for the next one (default: on)");
 
-/* See that the physical decoder is in place; the gate is closed. */
-static bool check_decoder(struct vfio_cxl_device *cxl)
-{
-	bool ok = vfio_cxl_restore_decoder(cxl);
-
-	scoped_guard(rwsem_write, &cxl->gate_lock)
-		cxl->decoder_ok = ok;
-	return ok;
-}
-
 /*
- * A tenant's data is gone, or the device is not opened again: what cannot be
- * cleared now is tried once more by the next open.
+ * The device clears its memory, or else the CPU does. What cannot be cleared
+ * now is tried once more by the next open.
  *
  * The core's own reset at close may be one of the bus, and passes no callback:
  * without a decoder the zeroes would go nowhere.
  */
 static int clear_memory(struct vfio_cxl_device *cxl)
 {
-	int rc = check_decoder(cxl) ? vfio_cxl_clear_dpa(cxl) : -EIO;
+	bool clear = !vfio_cxl_reset_clear(cxl);
+	int rc = -EIO;
 
+	if (vfio_cxl_check_decoder(cxl))
+		rc = clear ? 0 : vfio_cxl_clear_dpa(cxl);
 	cxl->dirty = rc;
 	if (rc)
 		pci_err(cxl->core.pdev,
@@ -59,9 +52,7 @@ static int clear_memory(struct vfio_cxl_device *cxl)
 
 static void vfio_cxl_close_memory(struct vfio_cxl_device *cxl)
 {
-	scoped_guard(rwsem_write, &cxl->gate_lock)
-		cxl->opened = false;
-	vfio_cxl_gate_close(cxl);
+	vfio_cxl_gate_close(cxl, VFIO_CXL_CLOSED);
 	vfio_cxl_unregister_dpa(cxl);
 }
 
@@ -69,7 +60,10 @@ static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
 {
 	int rc;
 
-	rc = cxl->dirty ? clear_memory(cxl) : check_decoder(cxl) ? 0 : -EIO;
+	if (cxl->dirty && clear_on_close)
+		rc = clear_memory(cxl);
+	else
+		rc = vfio_cxl_check_decoder(cxl) ? 0 : -EIO;
 	if (rc)
 		return rc;
 	rc = vfio_cxl_register_dpa(cxl);
@@ -78,9 +72,7 @@ static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
 	if (rc)
 		return rc;
 
-	scoped_guard(rwsem_write, &cxl->gate_lock)
-		cxl->opened = true;
-	vfio_cxl_gate_sync(cxl);
+	vfio_cxl_gate_open(cxl, VFIO_CXL_CLOSED | VFIO_CXL_POWER);
 	/* Whatever this user leaves behind, even if it is killed, is dirt. */
 	cxl->dirty = true;
 	return 0;
@@ -125,8 +117,6 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	vfio_cxl_restore_ras(cxl);
 	if (cxl->committed && clear_on_close)
 		clear_memory(cxl);
-	else
-		cxl->dirty = false;
 }
 
 static const struct vfio_pci_device_ops vfio_cxl_pci_ops = {
@@ -163,7 +153,7 @@ static const struct vfio_device_ops vfio_cxl_ops = {
 	.close_device	= vfio_cxl_close_device,
 	.ioctl		= vfio_cxl_ioctl,
 	.get_region_info_caps = vfio_cxl_get_region_info_caps,
-	.device_feature	= vfio_pci_core_ioctl_feature,
+	.device_feature	= vfio_cxl_feature,
 	.read		= vfio_cxl_read,
 	.write		= vfio_cxl_write,
 	.mmap		= vfio_cxl_mmap,
@@ -176,45 +166,6 @@ static const struct vfio_device_ops vfio_cxl_ops = {
 	.detach_ioas	= vfio_iommufd_physical_detach_ioas,
 	.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas,
 	.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas,
-};
-
-static void vfio_cxl_reset_prepare(struct pci_dev *pdev)
-{
-	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
-
-	if (!cxl->committed)
-		return;
-	scoped_guard(rwsem_write, &cxl->gate_lock)
-		cxl->in_reset = true;
-	vfio_cxl_gate_sync(cxl);
-}
-
-static void vfio_cxl_reset_done(struct pci_dev *pdev)
-{
-	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
-	bool ok;
-
-	/*
-	 * To the guest's own FLR the CXL registers are as if nothing had
-	 * happened (CXL r4.0 sec 9.5); all other resets are the host's.
-	 */
-	if (READ_ONCE(cxl->flr_task) != current)
-		vfio_cxl_reset_shadow(cxl);
-	if (!cxl->committed)
-		return;
-
-	ok = vfio_cxl_restore_decoder(cxl);
-	scoped_guard(rwsem_write, &cxl->gate_lock) {
-		cxl->decoder_ok = ok;
-		cxl->in_reset = false;
-	}
-	vfio_cxl_gate_sync(cxl);
-}
-
-static const struct pci_error_handlers vfio_cxl_err_handlers = {
-	.error_detected	= vfio_pci_core_aer_err_detected,
-	.reset_prepare	= vfio_cxl_reset_prepare,
-	.reset_done	= vfio_cxl_reset_done,
 };
 
 static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -230,7 +181,9 @@ static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (rc)
 		goto err_put;
 
-	cxl->decoder_ok = cxl->committed;
+	cxl->closed = VFIO_CXL_CLOSED;
+	/* By the host, before it was bound */
+	cxl->dirty = true;
 	dev_set_drvdata(&pdev->dev, cxl);
 	rc = vfio_pci_core_register_device(&cxl->core);
 	if (rc)
@@ -270,6 +223,7 @@ module_pci_driver(vfio_cxl_driver);
 /* The window, and the ports below it, come from these two. */
 MODULE_SOFTDEP("pre: cxl_acpi cxl_port");
 MODULE_IMPORT_NS("CXL");
+MODULE_IMPORT_NS("DEVMEM");
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The vfio-cxl authors");
 MODULE_DESCRIPTION("VFIO PCI driver for CXL accelerators");

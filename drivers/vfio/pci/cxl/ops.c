@@ -97,10 +97,20 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 		    unsigned long arg)
 {
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
-		return vfio_cxl_get_info(to_vfio_cxl(core_vdev),
-					 (void __user *)arg);
+		return vfio_cxl_get_info(cxl, (void __user *)arg);
+	case VFIO_DEVICE_RESET: {
+		unsigned int how = 0;
+
+		/* Without Mem_Clr there is nothing that FLR does not do. */
+		if (cxl->dvsec_cap & CXL_DVSEC_CAP_RESET_MEM_CLR)
+			how = VFIO_CXL_RESET_CXL | VFIO_CXL_RESET_CLEAR;
+		guard(mutex)(&cxl->config_lock);
+		return vfio_cxl_reset(cxl, how);
+	}
 	case VFIO_DEVICE_IOEVENTFD:
 		/*
 		 * Would let an eventfd write to the register page. The offset
@@ -111,6 +121,48 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 	default:
 		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 	}
+}
+
+/**
+ * vfio_cxl_feature - &vfio_device_ops.device_feature
+ * @core_vdev: device
+ * @flags: feature, and what to do with it
+ * @arg: its argument
+ * @argsz: the argument's size
+ *
+ * A device that has been suspended may have lost its decoder. The gate stays
+ * closed until the user ends low power, also when the device woke by itself.
+ *
+ * Return: as ioctl(2).
+ */
+int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
+		     void __user *arg, size_t argsz)
+{
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+	bool awake;
+	int rc;
+
+	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
+	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
+		if (cxl->committed && flags & VFIO_DEVICE_FEATURE_SET &&
+		    !(flags & VFIO_DEVICE_FEATURE_PROBE))
+			break;
+		fallthrough;
+	default:
+		return vfio_pci_core_ioctl_feature(core_vdev, flags, arg,
+						   argsz);
+	}
+
+	guard(mutex)(&cxl->config_lock);
+	vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
+	rc = vfio_pci_core_ioctl_feature(core_vdev, flags, arg, argsz);
+	awake = (flags & VFIO_DEVICE_FEATURE_MASK) ==
+		VFIO_DEVICE_FEATURE_LOW_POWER_EXIT ? !rc : rc;
+	if (awake && vfio_cxl_check_decoder(cxl))
+		vfio_cxl_gate_open(cxl, VFIO_CXL_POWER);
+	return rc;
 }
 
 /**

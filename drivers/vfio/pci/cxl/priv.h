@@ -17,9 +17,10 @@
 /*
  * Lock order, outermost first:
  *
- *	mmap_lock			(faults only)
- *	vfio_cxl_device.config_lock	(config writes only)
+ *	vfio_cxl_device.config_lock	(config writes and VFIO_DEVICE_RESET)
+ *	mmap_lock			(faults, and copies from user memory)
  *	vfio_pci_core_device.memory_lock
+ *	device_lock			(resets; only tried when inside the above)
  *	vfio_cxl_device.gate_lock
  *	vfio_cxl_device.shadow_lock
  *
@@ -34,15 +35,31 @@
  * struct vfio_cxl_decoder - a physical HDM decoder, as firmware left it
  * @base: host physical address, never shown to the user
  * @size: bytes
- * @ctrl: Control register
  * @skip: DPA skip
+ * @ctrl: Control register
+ * @global: Global Control register, of all decoders
  */
 struct vfio_cxl_decoder {
 	u64 base;
 	u64 size;
 	u64 skip;
 	u32 ctrl;
+	u32 global;
 };
+
+/*
+ * Why the gate to the memory is closed; it is open when none of these is true.
+ * Beside these the VFIO core has its own: Memory Space off, D3.
+ */
+#define VFIO_CXL_CLOSED		BIT(0)	/* nobody has the device open */
+#define VFIO_CXL_IN_RESET	BIT(1)	/* a reset is under way, or failed */
+#define VFIO_CXL_POWER		BIT(2)	/* asleep, or not looked at since */
+#define VFIO_CXL_NO_DECODER	BIT(3)	/* decoder 0 is not as at bind */
+
+/* What to do in a reset of our own making, see vfio_cxl_reset() */
+#define VFIO_CXL_RESET_KEEP	BIT(0)	/* the virtual registers stay */
+#define VFIO_CXL_RESET_CXL	BIT(1)	/* CXL Reset before the function's */
+#define VFIO_CXL_RESET_CLEAR	BIT(2)	/* with the former: Mem_Clr */
 
 /**
  * struct vfio_cxl_mem - what the CXL core keeps for the device, and we with it
@@ -61,7 +78,9 @@ struct vfio_cxl_mem {
  * @core: the VFIO PCI device; must come first, see vfio_alloc_device()
  * @mem: set at bind, constant afterwards
  * @dvsec: offset of the Device DVSEC in config space
+ * @dvsec_cap: its Capability register, constant
  * @dvsec_ctrl: its Control register at bind, to restore after a reset
+ * @dvsec_ctrl2: its Control2 register at bind, without doorbells
  * @committed: firmware committed decoder 0
  * @decoder: decoder 0 at bind
  * @hdm_hw: the facts that the virtual decoders are made from
@@ -75,14 +94,14 @@ struct vfio_cxl_mem {
  * @ras_offset: offset in that page of the RAS structure, 0 if there is none
  * @own_iomap: the iomap of @bar is ours and not the VFIO core's
  * @cap_array: the register page's capability array, constant while bound
- * @config_lock: serializes config space writes
- * @flr_task: the task that holds @config_lock; a reset that it runs into is
- *	one that the guest asked for
- * @gate_lock: protects @opened, @in_reset, @decoder_ok, @dpa
- * @opened: between open_device and close_device
- * @in_reset: between the callbacks around a reset
- * @decoder_ok: the physical decoder was last found, or made, to be as at bind
- * @dirty: a tenant's data may still be in device memory; only touched by
+ * @config_lock: serializes config space writes and VFIO_DEVICE_RESET; protects
+ *	@reset_how, @reset_rc
+ * @reset_task: the task that holds @config_lock and may run into a reset
+ * @reset_how: what to do in that reset
+ * @reset_rc: what came of it
+ * @gate_lock: protects @closed, @dpa
+ * @closed: reasons for which the gate is closed
+ * @dirty: somebody's data may be in device memory; only touched by probe,
  *	open_device and close_device
  * @dpa: kernel mapping of the device memory. Set while the gate is open, and
  *	only then: no CPU can reach, or speculate into, the memory otherwise.
@@ -98,6 +117,8 @@ struct vfio_cxl_device {
 
 	u16 dvsec;
 	u16 dvsec_ctrl;
+	u16 dvsec_ctrl2;
+	u32 dvsec_cap;
 	bool committed;
 	struct vfio_cxl_decoder decoder;
 	struct vfio_cxl_hdm_hw hdm_hw;
@@ -114,14 +135,14 @@ struct vfio_cxl_device {
 	__le32 cap_array[CXL_CM_CAP_ARRAY_MAX];
 
 	struct mutex config_lock;	/* config writes, one at a time */
-	struct task_struct *flr_task;
+	struct task_struct *reset_task;
+	unsigned int reset_how;
+	int reset_rc;
 
 	struct rw_semaphore gate_lock;
-	bool opened;
-	bool in_reset;
-	bool decoder_ok;
-	bool dirty;
+	unsigned int closed;
 	void *dpa;
+	bool dirty;
 
 	struct mutex shadow_lock;	/* the virtual registers */
 	struct vfio_cxl_hdm virt_hdm;
@@ -142,23 +163,40 @@ core_to_vfio_cxl(struct vfio_pci_core_device *core)
 	return container_of(core, struct vfio_cxl_device, core);
 }
 
-/* decoder.c: the physical device */
+/* probe.c: taking a device over */
 int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);
+
+/* decoder.c: the physical decoder */
+void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
+			   struct vfio_cxl_decoder *d);
+bool vfio_cxl_wait_mem_active(struct vfio_cxl_device *cxl);
+void vfio_cxl_save_dvsec(struct vfio_cxl_device *cxl);
 bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl);
 
+/* reset.c: resets, and what of them is CXL's */
+extern const struct pci_error_handlers vfio_cxl_err_handlers;
+int vfio_cxl_reset(struct vfio_cxl_device *cxl, unsigned int how);
+int vfio_cxl_reset_clear(struct vfio_cxl_device *cxl);
+int vfio_cxl_write_back(struct vfio_cxl_device *cxl);
+bool vfio_cxl_check_decoder(struct vfio_cxl_device *cxl);
+
 /* region.c: the DPA region and its gate */
-void vfio_cxl_gate_close(struct vfio_cxl_device *cxl);
-void vfio_cxl_gate_sync(struct vfio_cxl_device *cxl);
+void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why);
+void vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why);
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl);
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl);
 int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl);
 
-/* comp_regs.c: the component register page, as a region and in its BAR */
-int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl);
-void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl);
+/* comp_regs.c: the component register page */
 void vfio_cxl_save_ras(struct vfio_cxl_device *cxl);
 void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl);
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl);
+ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
+				size_t count, u64 off, bool iswrite);
+
+/* comp_bar.c: the BAR that the page is in */
+int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl);
+void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl);
 bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
 			u64 start, u64 len);
 int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
@@ -174,6 +212,8 @@ ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 /* ops.c: the vfio_device_ops that are neither life cycle nor the core's */
 long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 		    unsigned long arg);
+int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
+		     void __user *arg, size_t argsz);
 int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
 				  struct vfio_region_info *info,
 				  struct vfio_info_cap *caps);

@@ -3,8 +3,8 @@
  * DOC: The DPA region and its gate
  *
  * User space reaches device memory by mmap() and by read()/write(). Both go
- * through one gate. It is open while the device is open, not in reset, and its
- * physical decoder is known to be in place; the VFIO core adds its own
+ * through one gate. It is open while the device is open, not in reset, awake,
+ * and its physical decoder is known to be in place; the VFIO core adds its own
  * conditions (Memory Space enabled, not in D3 or runtime suspend).
  *
  * The gate is the kernel's own mapping of the memory: as long as it exists,
@@ -51,34 +51,34 @@ static void __gate_close(struct vfio_cxl_device *cxl)
 /**
  * vfio_cxl_gate_close - let nobody reach the device memory
  * @cxl: device
+ * @why: %VFIO_CXL_IN_RESET and so on, added to the reasons that there are
  *
  * On return no CPU has a mapping of it, neither user nor kernel.
  */
-void vfio_cxl_gate_close(struct vfio_cxl_device *cxl)
+void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why)
 {
 	guard(rwsem_write)(&cxl->gate_lock);
+	cxl->closed |= why;
 	__gate_close(cxl);
 }
 
 /**
- * vfio_cxl_gate_sync - open or close the gate as the device's state demands
+ * vfio_cxl_gate_open - take back reasons for which the gate was closed
  * @cxl: device
- *
- * To be called after that state has changed.
+ * @why: reasons that are no more; with the last one the gate opens
  */
-void vfio_cxl_gate_sync(struct vfio_cxl_device *cxl)
+void vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why)
 {
 	guard(rwsem_write)(&cxl->gate_lock);
 
-	if (!cxl->opened || cxl->in_reset || !cxl->decoder_ok) {
-		__gate_close(cxl);
-	} else if (!cxl->dpa) {
-		cxl->dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
-				    MEMREMAP_WB);
-		if (!cxl->dpa)
-			pci_err(cxl->core.pdev,
-				"cannot map device memory; it stays closed\n");
-	}
+	cxl->closed &= ~why;
+	if (cxl->closed || cxl->dpa)
+		return;
+	cxl->dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
+			    MEMREMAP_WB);
+	if (!cxl->dpa)
+		pci_err(cxl->core.pdev,
+			"cannot map device memory; it stays closed\n");
 }
 
 static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Taking a device over
+ *
+ * Finds out at bind what firmware did to the device, refuses what is out of
+ * scope, has the CXL core create memdev and region, and makes the memory ours.
+ * What is acquired here is held while the driver is bound.
+ */
+#include <linux/bitfield.h>
+#include <linux/pci.h>
+#include <cxl/pci.h>
+
+#include "priv.h"
+
+/* One region covers at most what one VFIO region index can address. */
+#define DPA_SIZE_MAX	BIT_ULL(VFIO_PCI_OFFSET_SHIFT)
+
+/* Where the component registers are, and what is in their capability array. */
+static int find_comp_regs(struct vfio_cxl_device *cxl,
+			  const struct cxl_register_map *map)
+{
+	const struct cxl_component_reg_map *comp = &map->component_map;
+	struct pci_dev *pdev = cxl->core.pdev;
+	void __iomem *page;
+	unsigned int i, nr;
+	u32 hdr;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		if (pci_resource_len(pdev, i) &&
+		    map->resource >= pci_resource_start(pdev, i) &&
+		    map->resource + CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE - 1 <=
+		    pci_resource_end(pdev, i))
+			break;
+	if (i == PCI_STD_NUM_BARS)
+		return dev_err_probe(&pdev->dev, -ENODEV,
+				     "component registers at %pa are in no BAR\n",
+				     &map->resource);
+	if (!comp->hdm_decoder.valid)
+		return dev_err_probe(&pdev->dev, -ENODEV,
+				     "no HDM decoder capability\n");
+
+	cxl->bar = i;
+	cxl->page = map->resource - pci_resource_start(pdev, i) +
+		    CXL_CM_PAGE_OFFSET;
+	cxl->hdm_offset = comp->hdm_decoder.offset - CXL_CM_PAGE_OFFSET;
+	cxl->hdm_len = comp->hdm_decoder.size;
+	if (comp->ras.valid)
+		cxl->ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
+
+	page = devm_ioremap(&pdev->dev, map->resource + CXL_CM_PAGE_OFFSET,
+			    CXL_CM_PAGE_SIZE);
+	if (!page)
+		return -ENOMEM;
+	cxl->regs = page;
+	cxl->hdm = page + cxl->hdm_offset;
+	vfio_cxl_save_ras(cxl);
+
+	hdr = readl(page);
+	nr = FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr) + 1;
+	for (i = 0; i < nr && i < ARRAY_SIZE(cxl->cap_array); i++)
+		cxl->cap_array[i] = cpu_to_le32(readl(page + 4 * i));
+
+	if (comp->hdm_decoder.offset + comp->hdm_decoder.size >
+	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE ||
+	    cxl->hdm_offset < 4 * nr || cxl->hdm_offset % 4)
+		return dev_err_probe(&pdev->dev, -ENODEV,
+				     "HDM decoders at %#x, %lu bytes, do not fit the register page\n",
+				     cxl->hdm_offset, comp->hdm_decoder.size);
+	return 0;
+}
+
+/*
+ * Whether firmware's work is what this driver can pass on: decoder 0
+ * committed, and it alone, without interleave. No decoder committed is fine.
+ */
+static int check_decoders(struct vfio_cxl_device *cxl)
+{
+	struct device *dev = &cxl->core.pdev->dev;
+	const u32 cap = readl(cxl->hdm + CXL_HDM_CAP);
+	struct vfio_cxl_decoder d;
+	unsigned int i, nr = vfio_cxl_hdm_count(cap), committed = 0;
+
+	if (!nr)
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "HDM Decoder Capability %#x: a device has at most %u decoders\n",
+				     cap, CXL_HDM_DECODER_MAX);
+
+	for (i = 0; i < nr; i++) {
+		vfio_cxl_decoder_read(cxl, i, &d);
+		committed += !!(d.ctrl & CXL_HDM_CTRL_COMMITTED);
+	}
+	if (!committed)
+		return 0;
+	if (committed > 1)
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "%u HDM decoders are committed, only one is supported\n",
+				     committed);
+
+	vfio_cxl_decoder_read(cxl, 0, &cxl->decoder);
+	d = cxl->decoder;
+	if (!(d.ctrl & CXL_HDM_CTRL_COMMITTED))
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "an HDM decoder is committed, but not decoder 0\n");
+	if (FIELD_GET(CXL_HDM_CTRL_IW, d.ctrl))
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "decoder 0 is interleaved (Control %#x), only one device per region is supported\n",
+				     d.ctrl);
+	if (d.size > DPA_SIZE_MAX)
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "decoder 0 maps %#llx bytes, at most %#llx are supported\n",
+				     d.size, DPA_SIZE_MAX);
+
+	cxl->hdm_hw = (struct vfio_cxl_hdm_hw) {
+		.cap = cap,
+		.global = d.global,
+		.ctrl = d.ctrl,
+		.size = d.size,
+	};
+	if (!vfio_cxl_hdm_init(&cxl->virt_hdm, &cxl->hdm_hw))
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "decoder 0 maps %#llx bytes, not a multiple of 256 MiB\n",
+				     d.size);
+	cxl->committed = true;
+	return 0;
+}
+
+static void release_hpa(void *data)
+{
+	struct range *hpa = data;
+
+	release_mem_region(hpa->start, range_len(hpa));
+}
+
+/* Have the CXL core set the region up, and make its range ours alone. */
+static int claim_memory(struct vfio_cxl_device *cxl)
+{
+	struct vfio_cxl_mem *mem = cxl->mem;
+	struct device *dev = &cxl->core.pdev->dev;
+	struct cxl_memdev *cxlmd;
+	int rc;
+
+	if (!vfio_cxl_wait_mem_active(cxl))
+		return -ENODEV;
+	/*
+	 * The core learns this from the mailbox or from the memory class
+	 * registers, and a Type-2 device need have neither.
+	 */
+	mem->cxlds.media_ready = true;
+
+	rc = cxl_set_capacity(&mem->cxlds, cxl->decoder.size);
+	if (rc)
+		return dev_err_probe(dev, rc, "cannot set the capacity\n");
+
+	cxlmd = devm_cxl_probe_mem(&mem->cxlds, &mem->hpa);
+	if (IS_ERR(cxlmd))
+		return dev_err_probe(dev, PTR_ERR(cxlmd),
+				     "the CXL core finds no region for decoder 0; are cxl_acpi and cxl_port loaded, and is every decoder above the device committed?\n");
+
+	if (mem->hpa.start != cxl->decoder.base ||
+	    range_len(&mem->hpa) != cxl->decoder.size)
+		return dev_err_probe(dev, -ENXIO,
+				     "region %pra is not what decoder 0 maps\n",
+				     &mem->hpa);
+
+	if (!request_mem_region_exclusive(mem->hpa.start, range_len(&mem->hpa),
+					  KBUILD_MODNAME))
+		return dev_err_probe(dev, -EBUSY, "%pra is in use\n",
+				     &mem->hpa);
+	return devm_add_action_or_reset(dev, release_hpa, &mem->hpa);
+}
+
+/**
+ * vfio_cxl_probe_device - find out what the device is, and take it over
+ * @cxl: not yet registered with VFIO; its core.pdev is valid
+ *
+ * Everything acquired is undone when the driver is unbound, or fails to bind.
+ *
+ * Return: 0 for a device that can be passed through, firmware-committed or
+ * not; -ENODEV for one that is not for this driver; -EOPNOTSUPP for one that
+ * is out of its scope; another error. Every failure has been logged.
+ */
+int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	struct device *dev = &pdev->dev;
+	u16 cap;
+	int rc;
+
+	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL)
+		return dev_err_probe(dev, -ENODEV,
+				     "is a CXL memory device (Type 3), which cxl_pci drives\n");
+	cxl->dvsec = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
+					       PCI_DVSEC_CXL_DEVICE);
+	if (!cxl->dvsec)
+		return dev_err_probe(dev, -ENODEV,
+				     "is not a CXL device: no Device DVSEC\n");
+	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CAP, &cap);
+	if (!(cap & PCI_DVSEC_CXL_MEM_CAPABLE))
+		return dev_err_probe(dev, -ENODEV,
+				     "has no CXL.mem (DVSEC Capability %#x)\n",
+				     cap);
+	if (!pcie_is_cxl(pdev))
+		return dev_err_probe(dev, -ENODEV,
+				     "link is not in CXL mode\n");
+
+	rc = pcim_enable_device(pdev);
+	if (rc)
+		return dev_err_probe(dev, rc, "cannot be enabled\n");
+
+	vfio_cxl_save_dvsec(cxl);
+	cxl->mem = devm_cxl_dev_state_create(dev, CXL_DEVTYPE_DEVMEM,
+					     pci_get_dsn(pdev), cxl->dvsec,
+					     struct vfio_cxl_mem, cxlds, false);
+	if (!cxl->mem)
+		return -ENOMEM;
+
+	rc = cxl_pci_setup_regs(pdev, CXL_REGLOC_RBI_COMPONENT,
+				&cxl->mem->cxlds.reg_map);
+	if (rc)
+		return dev_err_probe(dev, rc, "no component registers\n");
+	rc = find_comp_regs(cxl, &cxl->mem->cxlds.reg_map);
+	if (rc)
+		return rc;
+	rc = check_decoders(cxl);
+	if (rc)
+		return rc;
+	if (cxl->committed) {
+		rc = claim_memory(cxl);
+		if (rc)
+			return rc;
+		pci_info(pdev, "decoder 0 committed by firmware, %#llx bytes at %pra\n",
+			 cxl->decoder.size, &cxl->mem->hpa);
+	} else {
+		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
+	}
+	return 0;
+}
