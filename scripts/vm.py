@@ -102,10 +102,14 @@ class HostVM(Machine):
         else:
             args += ["-chardev", f"file,id=con,path={self.log}"]
         args += ["-serial", "chardev:con"]
+        # QEMU's monitor, for tests in the VM that have the device misbehave
+        args += ["-chardev", "socket,id=monitor,path=monitor,server=on,wait=off",
+                 "-mon", "chardev=monitor,mode=control"]
+        ports["monitor"] = "socket,path=monitor"
         for port, backend in ports.items():
             kind, options = backend.split(",", 1)
-            args += ["-chardev", f"{kind},id={port},{options}",
-                     "-device", f"virtserialport,chardev={port},name={port}"]
+            args += ["-chardev", f"{kind},id=port-{port},{options}",
+                     "-device", f"virtserialport,chardev=port-{port},name={port}"]
         if self.accel_options is not None:
             args += ["-object", f"memory-backend-file,id=m0,size={self.dpa_size},share=on,"
                      f"mem-path={self.dpa}",
@@ -121,7 +125,7 @@ class HostVM(Machine):
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise VMError(f"another host VM is running in {RUN}") from None
-        for old in ("qmp", "cmd", "out", "guest-cmd", "guest-qmp"):
+        for old in ("qmp", "cmd", "out", "guest-cmd", "guest-qmp", "monitor"):
             if os.path.exists(os.path.join(RUN, old)):
                 os.unlink(os.path.join(RUN, old))
         for log in (self.log, self.guest_log, self.qemu_log):

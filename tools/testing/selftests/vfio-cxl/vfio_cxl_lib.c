@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -496,4 +497,96 @@ __u64 vfio_cxl_hpa(const __u32 *page, __u32 hdm)
 {
 	return page[(hdm + HDM_BASE_LO(0)) / 4] |
 	       (__u64)page[(hdm + HDM_BASE_HI(0)) / 4] << 32;
+}
+
+static int open_monitor(void)
+{
+	DIR *dir = opendir("/sys/class/virtio-ports");
+	char path[300], name[16] = "";
+	struct dirent *e;
+	int fd = -1;
+	FILE *f;
+
+	while (dir && fd < 0 && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
+			 e->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fscanf(f, "%15s", name) == 1 && !strcmp(name, "monitor")) {
+			snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+			fd = open(path, O_RDWR);
+		}
+		fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+/* One line of what QEMU says, events and answers to others among it */
+static char *read_line(FILE *f, char **line, size_t *size)
+{
+	struct pollfd pfd = { .fd = fileno(f), .events = POLLIN };
+
+	if (poll(&pfd, 1, 30 * 1000) != 1 || getline(line, size, f) < 0)
+		return NULL;
+	return *line;
+}
+
+/* QMP; what a monitor prints is a JSON string, of which the rest is cut off. */
+char *vfio_cxl_emulator(const char *command)
+{
+	char *line = NULL, *text = NULL, *end, want[64];
+	static unsigned int count;
+	size_t size = 0;
+	int fd = -1;
+	FILE *f;
+
+	if (getenv("VFIO_CXL_EMULATED"))
+		fd = open_monitor();
+	if (fd < 0)
+		return NULL;
+	f = fdopen(fd, "r");
+	if (!f)
+		xfail("fdopen");
+	setvbuf(f, NULL, _IONBF, 0);
+
+	snprintf(want, sizeof(want), "\"id\": \"%d-%u\"", getpid(), ++count);
+	dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n");
+	dprintf(fd, "{\"execute\": \"human-monitor-command\", %s, ", want);
+	dprintf(fd, "\"arguments\": {\"command-line\": \"%s\"}}\n", command);
+	while (!text) {
+		if (!read_line(f, &line, &size))
+			xfail("no answer to '%s'", command);
+		if (!strstr(line, want))
+			continue;
+		text = strstr(line, "\"return\": \"");
+		if (!text)
+			xfail("'%s': %s", command, line);
+		text += strlen("\"return\": \"");
+		end = strrchr(text, '"');
+		/* The id stands behind it, or in front. */
+		if (strstr(text, ", \"id\""))
+			end = strstr(text, "\", \"id\"");
+		text = strndup(text, end - text);
+	}
+	free(line);
+	fclose(f);
+	return text;
+}
+
+bool vfio_cxl_emulate(const char *property, const char *value)
+{
+	char command[128], *answer;
+	bool ok;
+
+	snprintf(command, sizeof(command), "qom-set %s %s %s",
+		 getenv("VFIO_CXL_EMULATED") ?: "", property, value);
+	answer = vfio_cxl_emulator(command);
+	ok = answer && !*answer;
+	if (answer && !ok)
+		fprintf(stderr, "# %s: %s\n", command, answer);
+	free(answer);
+	return ok;
 }

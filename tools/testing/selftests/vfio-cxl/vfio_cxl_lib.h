@@ -58,10 +58,19 @@
 /* Device DVSEC, CXL r4.0 sec 8.1.3 */
 #define DVSEC_CAP		0x0a
 #define  DVSEC_CAP_CACHE	0x1
+#define  DVSEC_CAP_WBI		0x40
 #define  DVSEC_CAP_RESET	0x80
 #define  DVSEC_CAP_MEM_CLR	0x800
 #define DVSEC_CTRL		0x0c
 #define DVSEC_CTRL2		0x10
+#define  DVSEC_CTRL2_NO_CACHE	0x1
+#define  DVSEC_CTRL2_WBI	0x2
+#define  DVSEC_CTRL2_RESET	0x4
+#define  DVSEC_CTRL2_MEM_CLR	0x8
+#define DVSEC_STATUS2		0x12
+#define  DVSEC_STATUS2_INV	0x1
+#define  DVSEC_STATUS2_DONE	0x2
+#define  DVSEC_STATUS2_ERR	0x4
 #define DVSEC_LOCK		0x14
 #define DVSEC_RANGE1_SIZE_HI	0x18
 #define DVSEC_RANGE1_SIZE_LO	0x1c
@@ -180,6 +189,15 @@ int vfio_cxl_xhost_open(const char *bdf, const char *file, int flags);
 void vfio_cxl_xhost_config(const char *bdf, void *buf, size_t off, size_t len);
 void vfio_cxl_xhost_page(struct vfio_cxl_dev *dev, __u32 *page);
 __u64 vfio_cxl_hpa(const __u32 *page, __u32 hdm);
+
+/*
+ * QEMU around a virtual machine, when the device is one that it emulates: by
+ * the virtio port "monitor" and the id in VFIO_CXL_EMULATED. What it answers
+ * to a monitor command, to be freed; NULL on other machines. The second sets a
+ * property of the device, and says whether that worked.
+ */
+char *vfio_cxl_emulator(const char *command);
+bool vfio_cxl_emulate(const char *property, const char *value);
 
 /*
  * The fixture of nearly every test: the device, just opened. For files that

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CXL Reset and cache write-back, by the guest's doorbells in the Device DVSEC
+ * and by VFIO_DEVICE_RESET; and devices that fail in them, which an emulator
+ * has to play.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "vfio_cxl_lib.h"
+
+#define GPA		0x7a50000000ULL
+#define LOCKED		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED)
+#define LEN		(2 * SZ_2M)
+
+static __u16 dv_get(struct vfio_cxl_dev *dev, __u32 off)
+{
+	return vfio_cxl_xget(dev, &dev->cfg,
+			     vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) + off,
+			     2);
+}
+
+static void dv_put(struct vfio_cxl_dev *dev, __u32 off, __u16 val)
+{
+	vfio_cxl_xput(dev, &dev->cfg,
+		      vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) + off, 2, val);
+}
+
+/* What the guest gets to see of a reset that it asks for with @bits */
+static __u16 guest_reset(struct vfio_cxl_dev *dev, __u16 bits)
+{
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_RESET | bits);
+	return dv_get(dev, DVSEC_STATUS2) &
+	       (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR);
+}
+
+/* A tenant: memory in use and mapped, a decoder that is locked */
+static char *tenant(struct vfio_cxl_dev *dev, __u64 seed)
+{
+	char *p = vfio_cxl_xmap_dpa(dev, 0, LEN, SZ_2M, 0);
+
+	vfio_cxl_fill(p, LEN, seed);
+	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	return p;
+}
+
+static void expect_closed(struct __test_metadata *_metadata,
+			  struct vfio_cxl_dev *dev, char *p)
+{
+	char buf[8] = {};
+
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
+	EXPECT_EQ(-EIO, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(-EIO, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
+}
+
+static void expect_open(struct __test_metadata *_metadata,
+			struct vfio_cxl_dev *dev, char *p)
+{
+	ASSERT_EQ(0, vfio_cxl_touch(p, true));
+	vfio_cxl_fill(p, LEN, 91);
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 91));
+}
+
+/* Every test ends with the emulated device as it was. */
+FIXTURE(reset) {
+	struct vfio_cxl_dev dev;
+	__u16 cap;
+	__u32 before[VFIO_CXL_PAGE_SIZE / 4];
+};
+
+FIXTURE_SETUP(reset)
+{
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
+	ASSERT_NE(0, self->dev.dpa.info.size);
+	self->cap = dv_get(&self->dev, DVSEC_CAP);
+	vfio_cxl_xhost_page(&self->dev, self->before);
+	if (!(self->cap & DVSEC_CAP_RESET))
+		SKIP(return, "device has no CXL Reset");
+}
+
+FIXTURE_TEARDOWN_PARENT(reset)
+{
+	if (!getenv("VFIO_CXL_EMULATED"))
+		return;
+	vfio_cxl_emulate("x-cxl-reset-fail", "off");
+	vfio_cxl_emulate("x-mem-active-delay", "0");
+	vfio_cxl_emulate("x-lose-decoder", "off");
+}
+
+/* The decoders, and all else in the page, are as at the start. */
+static void expect_restored(struct __test_metadata *_metadata,
+			    struct vfio_cxl_dev *dev, const __u32 *before)
+{
+	__u32 after[VFIO_CXL_PAGE_SIZE / 4], i;
+
+	vfio_cxl_xhost_page(dev, after);
+	for (i = dev->hdm / 4; i < (dev->hdm + 0x30) / 4; i++) {
+		EXPECT_EQ(before[i], after[i]) {
+			TH_LOG("HDM decoders at %#x", 4 * i - dev->hdm);
+		}
+	}
+}
+
+/*
+ * Guards: config.c dvsec_write(); reset.c vfio_cxl_reset_prepare(),
+ * cxl_reset(), vfio_cxl_reset_done(); dvsec.c dvsec_ring()
+ */
+TEST_F(reset, guest_keeps_memory)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 81);
+
+	EXPECT_FALSE(vfio_cxl_faults(p));
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	EXPECT_EQ(0, dv_get(dev, DVSEC_CTRL2));
+
+	/* Zapped, and there again with its content, without a new mapping */
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 81));
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(0x7a, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
+	expect_restored(_metadata, dev, self->before);
+}
+
+/* Guards: the same; VFIO_CXL_DVSEC_MEM_CLR, VFIO_CXL_RESET_CLEAR */
+TEST_F(reset, guest_clears_memory)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 83);
+
+	if (!(self->cap & DVSEC_CAP_MEM_CLR))
+		SKIP(return, "device cannot clear its memory");
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, DVSEC_CTRL2_MEM_CLR));
+	EXPECT_TRUE(vfio_cxl_zero(p, LEN));
+	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	expect_restored(_metadata, dev, self->before);
+
+	/* The bit stays, so the next one clears, too; and without it not */
+	vfio_cxl_fill(p, LEN, 84);
+	EXPECT_EQ(DVSEC_CTRL2_MEM_CLR, dv_get(dev, DVSEC_CTRL2));
+	dv_put(dev, DVSEC_CTRL2, 0);
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 84));
+}
+
+/* CONFIG_LOCK does not take resets away. Guards: dvsec.c dvsec_ring() */
+TEST_F(reset, guest_in_spite_of_lock)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+
+	dv_put(dev, DVSEC_LOCK, 1);
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	EXPECT_EQ(1, dv_get(dev, DVSEC_LOCK));
+}
+
+/* Guards: reset.c vfio_cxl_write_back(); dvsec.c vfio_cxl_dvsec_done() */
+TEST_F(reset, guest_writes_back)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 85);
+	__u32 before, after;
+	__u16 pos;
+
+	if (!(self->cap & DVSEC_CAP_WBI))
+		SKIP(return, "device has no cache write-back");
+	pos = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) + DVSEC_CTRL2;
+	vfio_cxl_xhost_config(dev->bdf, &before, pos, 2);
+	EXPECT_EQ(0, dv_get(dev, DVSEC_STATUS2) & DVSEC_STATUS2_INV);
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_NO_CACHE);
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_NO_CACHE | DVSEC_CTRL2_WBI);
+	EXPECT_EQ(DVSEC_CTRL2_NO_CACHE, dv_get(dev, DVSEC_CTRL2));
+	EXPECT_NE(0, dv_get(dev, DVSEC_STATUS2) & DVSEC_STATUS2_INV);
+	dv_put(dev, DVSEC_CTRL2, 0);
+	EXPECT_EQ(0, dv_get(dev, DVSEC_STATUS2) & DVSEC_STATUS2_INV);
+
+	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
+	EXPECT_EQ((__u16)before, (__u16)after);
+	EXPECT_FALSE(vfio_cxl_faults(p));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 85));
+}
+
+/* Guards: reset.c vfio_cxl_reset_done(), in_reset; reset_rc */
+TEST_F(reset, failed_reset_leaves_it_closed)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 87);
+
+	if (!vfio_cxl_emulate("x-cxl-reset-fail", "error"))
+		SKIP(return, "needs an emulated device");
+	EXPECT_EQ(DVSEC_STATUS2_ERR, guest_reset(dev, 0));
+	expect_closed(_metadata, dev, p);
+	EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(EIO, errno);
+	expect_closed(_metadata, dev, p);
+
+	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
+	expect_closed(_metadata, dev, p);
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	expect_open(_metadata, dev, p);
+	expect_restored(_metadata, dev, self->before);
+}
+
+/* Guards: reset.c wait_status2(), the time that the device itself gives */
+TEST_F(reset, reset_that_does_not_end)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 89);
+
+	if (!vfio_cxl_emulate("x-cxl-reset-fail", "stuck"))
+		SKIP(return, "needs an emulated device");
+	EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	expect_closed(_metadata, dev, p);
+	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
+	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	expect_open(_metadata, dev, p);
+}
+
+/*
+ * A tenant that left when the device could no longer be reset: the CPU clears.
+ *
+ * Guards: main.c clear_memory()
+ */
+TEST_F(reset, failed_reset_is_cleared_too)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u64 size = dev->dpa.info.size;
+	char *p;
+
+	if (!vfio_cxl_emulate("x-cxl-reset-fail", "error"))
+		SKIP(return, "needs an emulated device");
+	p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+	vfio_cxl_fill(p, size, 93);
+	EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	munmap(p, size);
+	vfio_cxl_close(dev);
+
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, size));
+	expect_open(_metadata, dev, p);
+}
+
+/* The last close has the device clear its memory. Guards: clear_memory() */
+TEST_F(reset, close_resets)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 pos = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE), status;
+
+	if (!(self->cap & DVSEC_CAP_MEM_CLR))
+		SKIP(return, "device cannot clear its memory");
+	/* This sets an error in the device, which another reset takes away */
+	if (!vfio_cxl_emulate("x-cxl-reset-fail", "error"))
+		SKIP(return, "needs an emulated device");
+	EXPECT_EQ(DVSEC_STATUS2_ERR, guest_reset(dev, 0));
+	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
+	vfio_cxl_xhost_config(dev->bdf, &status, pos + DVSEC_STATUS2, 2);
+	EXPECT_NE(0, status & DVSEC_STATUS2_ERR);
+	vfio_cxl_close(dev);
+	vfio_cxl_xhost_config(vfio_cxl_bdf, &status, pos + DVSEC_STATUS2, 2);
+	EXPECT_EQ(DVSEC_STATUS2_DONE,
+		  status & (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR));
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+}
+
+/* Guards: decoder.c vfio_cxl_wait_mem_active() */
+TEST_F(reset, slow_memory_is_waited_for)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 95);
+
+	if (!vfio_cxl_emulate("x-mem-active-delay", "800"))
+		SKIP(return, "needs an emulated device");
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	EXPECT_EQ(0, vfio_cxl_touch(p, false));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 95));
+}
+
+/* Guards: the same, its end; main.c vfio_cxl_check_decoder() */
+TEST_F(reset, memory_that_is_too_slow)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 97);
+
+	if (!vfio_cxl_emulate("x-mem-active-delay", "600000"))
+		SKIP(return, "needs an emulated device");
+	guest_reset(dev, 0);
+	expect_closed(_metadata, dev, p);
+	ASSERT_TRUE(vfio_cxl_emulate("x-mem-active-delay", "0"));
+	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	expect_open(_metadata, dev, p);
+}
+
+/*
+ * An FLR must not touch CXL.mem. From a device that does not know that, the
+ * decoder is put back.
+ *
+ * Guards: decoder.c decoder_recommit()
+ */
+TEST_F(reset, flr_that_loses_the_decoder)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 99);
+	unsigned int i;
+
+	if (!vfio_cxl_emulate("x-lose-decoder", "on"))
+		SKIP(return, "needs an emulated device");
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(vfio_cxl_guest_flr(dev));
+		EXPECT_EQ(0, vfio_cxl_touch(p, false));
+		EXPECT_TRUE(vfio_cxl_same(p, LEN, 99));
+		EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+		expect_restored(_metadata, dev, self->before);
+	}
+}
+
+static int error_eventfd(struct vfio_cxl_dev *dev)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} arg = {
+		.set.argsz = sizeof(arg),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = VFIO_PCI_ERR_IRQ_INDEX,
+		.set.count = 1,
+		.fd = eventfd(0, EFD_NONBLOCK),
+	};
+
+	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg))
+		return -errno;
+	return arg.fd;
+}
+
+static bool signalled(int fd)
+{
+	unsigned int i;
+	__u64 n;
+
+	for (i = 0; i < 100; i++) {
+		if (read(fd, &n, sizeof(n)) == sizeof(n))
+			return true;
+		usleep(100 * 1000);
+	}
+	return false;
+}
+
+/* Guards: reset.c vfio_cxl_error_detected() */
+TEST_F(cxl, error_reaches_the_user)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = tenant(dev, 101), command[64], *answer;
+	int fd = error_eventfd(dev);
+
+	if (!getenv("VFIO_CXL_EMULATED"))
+		SKIP(return, "needs an emulated device");
+	ASSERT_LE(0, fd);
+	/* Completion Timeout, not fatal: the link and the memory stay */
+	snprintf(command, sizeof(command),
+		 "pcie_aer_inject_error %s COMP_TIME",
+		 getenv("VFIO_CXL_EMULATED"));
+	answer = vfio_cxl_emulator(command);
+	ASSERT_NE(NULL, answer);
+	TH_LOG("%s", answer);
+	EXPECT_TRUE(signalled(fd));
+	EXPECT_EQ(0, vfio_cxl_touch(p, false));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 101));
+	free(answer);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}
