@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The HDM decoder model under observation: see hdm_check.h
+ * The HDM decoder model under observation: see session.h
  *
  * Each property looks at the model from outside: through what a guest can
  * read (a "view", taken after each write), what the calls return, and, only to
@@ -24,7 +24,7 @@
  */
 #define SENTINEL	0x5ca1ab1ed0000000ULL
 
-const char *const hdm_cover_name[COVER_MAX] = {
+const char *const cover_name[COVER_MAX] = {
 	[COVER_WRITES]			= "writes",
 	[COVER_READS]			= "reads",
 	[COVER_RANGES]			= "ranges asked for",
@@ -66,10 +66,8 @@ const char *const hdm_cover_name[COVER_MAX] = {
 	[COVER_COUNT + 5]		= "blocks of 10 decoders",
 };
 
-u64 hdm_covered[COVER_MAX];
-
-/* The log to print when a sanitizer ends the program. */
-static const struct hdm_log *current_log;
+u64 covered[COVER_MAX];
+const unsigned int nr_cover = COVER_MAX;
 
 static void view_read(const struct vfio_cxl_hdm *s, unsigned int len, u8 *view)
 {
@@ -84,23 +82,12 @@ static void view_read(const struct vfio_cxl_hdm *s, unsigned int len, u8 *view)
 }
 
 /* Does a guest see the same in @s as in the model? Asked byte by byte. */
-static bool view_same(const struct hdm_world *w, const struct vfio_cxl_hdm *s)
+static bool view_same(const struct world *w, const struct vfio_cxl_hdm *s)
 {
 	u8 view[HDM_VIEW_SIZE];
 
 	view_read(s, 1, view);
 	return !memcmp(view, w->after, sizeof(view));
-}
-
-static u32 view_u32(const u8 *view, unsigned int off)
-{
-	return view[off] | view[off + 1] << 8 | view[off + 2] << 16 |
-	       (u32)view[off + 3] << 24;
-}
-
-static u64 view_u64(const u8 *view, unsigned int off)
-{
-	return view_u32(view, off) | (u64)view_u32(view, off + 4) << 32;
 }
 
 enum {
@@ -148,17 +135,17 @@ static bool same_effect(struct vfio_cxl_hdm_effect a,
 }
 
 /* A second model must be where the first is, and do what it does. */
-static const char *twin_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *twin_step(struct world *w, const struct op *op)
 {
 	struct vfio_cxl_hdm_effect effect;
 
 	switch (op->kind) {
-	case HDM_OP_WRITE:
+	case OP_WRITE:
 		effect = vfio_cxl_hdm_write(w->twin, op->off, op->len, op->val);
 		if (!same_effect(effect, w->effect))
 			return "the effects differ";
 		break;
-	case HDM_OP_READ:
+	case OP_READ:
 		if (vfio_cxl_hdm_read(w->twin, op->off, op->len) != w->value)
 			return "the values read differ";
 		return NULL;
@@ -172,14 +159,14 @@ static const char *twin_step(struct hdm_world *w, const struct hdm_op *op)
 }
 
 /* All that can be seen is what the oracle says. */
-static const char *oracle_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *oracle_step(struct world *w, const struct op *op)
 {
 	const struct oracle_decoder *d;
-	unsigned int i, len = op->len < 8 ? op->len : 8;
+	unsigned int i, len = op_len(op);
 	u64 val = 0;
 
 	switch (op->kind) {
-	case HDM_OP_READ:
+	case OP_READ:
 		for (i = 0; i < len; i++)
 			val |= (u64)oracle_read(&w->oracle, (u64)op->off + i) <<
 			       8 * i;
@@ -205,7 +192,7 @@ static const char *oracle_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static const char *p1_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p1_step(struct world *w, const struct op *op)
 {
 	static const u32 defined[8] = {
 		0xf0000000, 0xffffffff, 0xf0000000, 0xffffffff,
@@ -231,19 +218,19 @@ static const char *p1_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static void p2_start(struct hdm_world *w)
+static void p2_start(struct world *w)
 {
 	vfio_cxl_hdm_init(w->twin, &w->hw);
 }
 
 /* The twin gets every access in pieces; views are compared in bytes as well. */
-static const char *p2_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p2_step(struct world *w, const struct op *op)
 {
 	struct vfio_cxl_hdm_effect effect = {}, one;
-	unsigned int len = op->len < 8 ? op->len : 8, i, run;
+	unsigned int len = op_len(op), i, run;
 	u64 val = 0, piece;
 
-	if (op->kind != HDM_OP_WRITE && op->kind != HDM_OP_READ)
+	if (op->kind != OP_WRITE && op->kind != OP_READ)
 		return twin_step(w, op);
 
 	for (i = 0; i < len; i += run) {
@@ -252,7 +239,7 @@ static const char *p2_step(struct hdm_world *w, const struct hdm_op *op)
 			run++;
 		if ((u64)op->off + i > 0xffffffff)
 			break;
-		if (op->kind == HDM_OP_READ) {
+		if (op->kind == OP_READ) {
 			piece = vfio_cxl_hdm_read(w->twin, op->off + i, run);
 			val |= piece << 8 * i;
 			continue;
@@ -262,14 +249,14 @@ static const char *p2_step(struct hdm_world *w, const struct hdm_op *op)
 		effect.map |= one.map;
 		effect.unmap |= one.unmap;
 	}
-	if (op->kind == HDM_OP_READ)
+	if (op->kind == OP_READ)
 		return val == w->value ? NULL : "pieces read differ";
 	if (!same_effect(effect, w->effect))
 		return "pieces written have another effect";
 	return view_same(w, w->twin) ? NULL : "pieces written do otherwise";
 }
 
-static const char *p3_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p3_step(struct world *w, const struct op *op)
 {
 	unsigned int n, nr = dec_count(w->after), i;
 	u32 old, new;
@@ -288,8 +275,8 @@ static const char *p3_step(struct hdm_world *w, const struct hdm_op *op)
 	if (op->kind == HDM_OP_RESET)
 		return NULL;
 	for (i = 0; i < HDM_VIEW_SIZE; i++) {
-		bool within = op->kind == HDM_OP_WRITE && i >= op->off &&
-			      i - op->off < (op->len < 8 ? op->len : 8);
+		bool within = op->kind == OP_WRITE && i >= op->off &&
+			      i - op->off < op_len(op);
 
 		if (!within && w->before[i] != w->after[i])
 			return "a byte changed that was not written";
@@ -297,7 +284,7 @@ static const char *p3_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static const char *p4_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p4_step(struct world *w, const struct op *op)
 {
 	unsigned int n;
 
@@ -314,7 +301,7 @@ static const char *p4_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static const char *p5_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p5_step(struct world *w, const struct op *op)
 {
 	const u8 *v = w->after;
 	unsigned int nr = dec_count(v), n, i;
@@ -353,7 +340,7 @@ static const char *p5_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static const char *p6_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p6_step(struct world *w, const struct op *op)
 {
 	unsigned int nr = dec_count(w->after), n, was = 0, is = 0;
 
@@ -375,7 +362,7 @@ static const char *p6_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static const char *p7_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p7_step(struct world *w, const struct op *op)
 {
 	struct vfio_cxl_hdm_effect e = w->effect;
 	unsigned int n;
@@ -411,14 +398,14 @@ static const char *p7_step(struct hdm_world *w, const struct hdm_op *op)
 	return NULL;
 }
 
-static void p8_start(struct hdm_world *w)
+static void p8_start(struct world *w)
 {
 	memset(w->twin, 0xa5, sizeof(*w->twin));
 	vfio_cxl_hdm_init(w->twin, &w->hw);
 }
 
 /* The twin never sees a reset: it is made anew, and has only the present. */
-static const char *p8_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p8_step(struct world *w, const struct op *op)
 {
 	if (op->kind != HDM_OP_RESET)
 		return twin_step(w, op);
@@ -427,7 +414,7 @@ static const char *p8_step(struct hdm_world *w, const struct hdm_op *op)
 }
 
 /* The twin differs in everything that must not matter. */
-static void p9_start(struct hdm_world *w)
+static void p9_start(struct world *w)
 {
 	const u32 secret = SENTINEL >> 32;
 	struct vfio_cxl_hdm_hw hw = {
@@ -447,7 +434,7 @@ static void p9_start(struct hdm_world *w)
 	vfio_cxl_hdm_init(w->twin, &hw);
 }
 
-static const char *p9_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p9_step(struct world *w, const struct op *op)
 {
 	u8 view[HDM_VIEW_SIZE];
 	unsigned int i;
@@ -459,11 +446,11 @@ static const char *p9_step(struct hdm_world *w, const struct hdm_op *op)
 	return twin_step(w, op);
 }
 
-static const char *p10_step(struct hdm_world *w, const struct hdm_op *op)
+static const char *p10_step(struct world *w, const struct op *op)
 {
 	if (w->looking_changed)
 		return "the state changed by looking";
-	if (op->kind == HDM_OP_READ || op->kind == HDM_OP_RANGE) {
+	if (op->kind == OP_READ || op->kind == HDM_OP_RANGE) {
 		if (w->state_changed)
 			return "the state changed by looking";
 		if (op->len < 8 && w->value >> 8 * op->len)
@@ -472,13 +459,13 @@ static const char *p10_step(struct hdm_world *w, const struct hdm_op *op)
 		    (w->base != UNTOUCHED || w->size != UNTOUCHED))
 			return "no range, but a result";
 	}
-	if (op->kind == HDM_OP_WRITE && w->state_changed &&
+	if (op->kind == OP_WRITE && w->state_changed &&
 	    (op->off >= vfio_cxl_hdm_size(w->model) || !op->len))
 		return "the state changed by a write of nothing";
 	return NULL;
 }
 
-const struct hdm_property hdm_properties[HDM_PROPERTIES] = {
+const struct property properties[] = {
 	{
 		.name = "P0 everything is as the oracle says",
 		.step = oracle_step,
@@ -519,18 +506,14 @@ const struct hdm_property hdm_properties[HDM_PROPERTIES] = {
 	},
 };
 
-static void cover(enum hdm_cover what, bool yes)
-{
-	hdm_covered[what] += yes;
-}
+const unsigned int nr_properties = ARRAY_SIZE(properties);
 
-static void cover_write(const struct hdm_world *w, const struct hdm_op *op,
+static void cover_write(const struct world *w, const struct op *op,
 			bool had_error)
 {
 	const struct oracle *o = &w->oracle;
 	const struct oracle_event *e = &w->event;
-	bool straddles = op->len > 1 && (op->off | op->len) % 4 &&
-			 op->off % 4 + (op->len < 8 ? op->len : 8) > 4;
+	bool straddles = op_straddles(op);
 	unsigned int n = 0, i;
 	bool error = false;
 
@@ -576,15 +559,15 @@ static void cover_reset(const struct oracle *o)
 	cover(COVER_RESET_LOCKED, locked);
 }
 
-static bool oracle_fresh(struct hdm_world *w)
+static bool oracle_fresh(struct world *w)
 {
 	return oracle_init(&w->oracle, w->hw.cap, w->hw.global, w->hw.ctrl,
 			   w->hw.size);
 }
 
-static void oracle_take(struct hdm_world *w, const struct hdm_op *op)
+static void oracle_take(struct world *w, const struct op *op)
 {
-	unsigned int i, len = op->len < 8 ? op->len : 8;
+	unsigned int i, len = op_len(op);
 	bool had_error = false;
 
 	for (i = 0; i < w->oracle.count; i++)
@@ -596,8 +579,8 @@ static void oracle_take(struct hdm_world *w, const struct hdm_op *op)
 }
 
 /* One operation: the model, the oracle, and then the property. */
-static const char *world_step(struct hdm_world *w, const struct hdm_property *p,
-			      const struct hdm_op *op)
+const char *world_step(struct world *w, const struct property *p,
+		       const struct op *op)
 {
 	struct vfio_cxl_hdm state;
 
@@ -612,12 +595,12 @@ static const char *world_step(struct hdm_world *w, const struct hdm_property *p,
 	w->looking_changed = false;
 
 	switch (op->kind) {
-	case HDM_OP_WRITE:
+	case OP_WRITE:
 		w->effect = vfio_cxl_hdm_write(w->model, op->off, op->len,
 					       op->val);
 		oracle_take(w, op);
 		break;
-	case HDM_OP_READ:
+	case OP_READ:
 		w->value = vfio_cxl_hdm_read(w->model, op->off, op->len);
 		cover(COVER_READS, true);
 		break;
@@ -646,9 +629,9 @@ static const char *world_step(struct hdm_world *w, const struct hdm_property *p,
 	return p->step(w, op);
 }
 
-static struct hdm_world *world_new(void)
+struct world *world_new(void)
 {
-	struct hdm_world *w = calloc(1, sizeof(*w));
+	struct world *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		abort();
@@ -660,23 +643,21 @@ static struct hdm_world *world_new(void)
 	return w;
 }
 
-static void world_free(struct hdm_world *w)
+void world_free(struct world *w)
 {
 	free(w->model);
 	free(w->twin);
 	free(w);
 }
 
-/* Return: NULL or what is wrong; @ok: there is a block to go on with. */
-static const char *world_start(struct hdm_world *w,
-			       const struct hdm_property *p,
-			       const struct vfio_cxl_hdm_hw *hw, bool *ok)
+const char *world_start(struct world *w, const struct property *p,
+			const struct hw *hw, bool *ok)
 {
 	size_t i;
 
-	w->hw = *hw;
+	w->hw = hw->hdm;
 	memset(w->model, 0x5a, sizeof(*w->model));
-	*ok = vfio_cxl_hdm_init(w->model, hw);
+	*ok = vfio_cxl_hdm_init(w->model, &w->hw);
 	if (*ok != oracle_fresh(w))
 		return "init is wrong";
 
@@ -687,143 +668,23 @@ static const char *world_start(struct hdm_world *w,
 				return "refused, but the state is touched";
 		return NULL;
 	}
-	cover(COVER_COUNT + hw->cap % 16, true);
+	cover(COVER_COUNT + w->hw.cap % 16, true);
 	view_read(w->model, 8, w->after);
 	if (p->start)
 		p->start(w);
 	return NULL;
 }
 
-static const char *replay(const struct hdm_property *p,
-			  const struct hdm_log *log)
+void hw_print(const struct hw *hw)
 {
-	struct hdm_world *w = world_new();
-	const char *why;
-	unsigned int i;
-	bool ok;
-
-	why = world_start(w, p, &log->hw, &ok);
-	for (i = 0; ok && !why && i < log->n; i++)
-		why = world_step(w, p, &log->op[i]);
-	world_free(w);
-	return why;
+	printf("hw = { .cap = 0x%x, .global = 0x%x, .ctrl = 0x%x, .size = 0x%llx }\n",
+	       hw->hdm.cap, hw->hdm.global, hw->hdm.ctrl, hw->hdm.size);
 }
 
-/**
- * hdm_session - take a new block through operations
- * @p: what must hold
- * @src: where the choices come from; ends the session when it is empty
- * @actions: how many actions at most
- * @log: becomes what was done
- *
- * Return: NULL or what is wrong, with the last operation in @log the cause.
- */
-const char *hdm_session(const struct hdm_property *p, struct source *src,
-			unsigned int actions, struct hdm_log *log)
+void op_print(const struct op *op)
 {
-	struct hdm_op op[HDM_OPS_PER_ACTION];
-	struct hdm_world *w = world_new();
-	const char *why;
-	unsigned int n, i;
-	bool ok;
-
-	log->n = 0;
-	current_log = log;
-	hdm_gen_hw(src, &log->hw);
-	why = world_start(w, p, &log->hw, &ok);
-
-	while (ok && !why && actions-- && !source_empty(src) &&
-	       log->n + HDM_OPS_PER_ACTION <= HDM_LOG_MAX) {
-		n = hdm_gen_ops(src, &w->oracle, p->wild, op);
-		for (i = 0; i < n && !why; i++) {
-			log->op[log->n++] = op[i];
-			why = world_step(w, p, &op[i]);
-		}
-	}
-
-	world_free(w);
-	current_log = NULL;
-	return why;
-}
-
-/**
- * hdm_shrink - leave out of a failed session what the failure does not need
- * @p: the property that failed
- * @log: the session
- */
-void hdm_shrink(const struct hdm_property *p, struct hdm_log *log)
-{
-	unsigned int chunk, i;
-	struct hdm_log *try;
-
-	try = malloc(sizeof(*try));
-	if (!try)
-		abort();
-	for (chunk = log->n / 2; chunk; chunk /= 2) {
-		for (i = log->n; i >= chunk; i -= chunk) {
-			/* without the operations i - chunk to i - 1 */
-			*try = *log;
-			try->n -= chunk;
-			memmove(&try->op[i - chunk], &log->op[i],
-				(log->n - i) * sizeof(*log->op));
-			if (replay(p, try))
-				*log = *try;
-		}
-	}
-	free(try);
-}
-
-/**
- * hdm_print - print a session so that it can be typed in again
- * @log: the session
- * @prefix: for each line
- */
-void hdm_print(const struct hdm_log *log, const char *prefix)
-{
-	const struct hdm_op *op;
-
-	printf("%shw = { .cap = 0x%x, .global = 0x%x, .ctrl = 0x%x, .size = 0x%llx }\n",
-	       prefix, log->hw.cap, log->hw.global, log->hw.ctrl, log->hw.size);
-	for (op = log->op; op < log->op + log->n; op++) {
-		printf("%s", prefix);
-		switch (op->kind) {
-		case HDM_OP_WRITE:
-			printf("write(0x%x, %u, 0x%llx) cut 0x%x\n", op->off,
-			       op->len, op->len < 8 ?
-			       op->val & ((1ULL << 8 * op->len) - 1) : op->val,
-			       op->cut);
-			break;
-		case HDM_OP_READ:
-			printf("read(0x%x, %u) cut 0x%x\n", op->off, op->len,
-			       op->cut);
-			break;
-		case HDM_OP_RANGE:
-			printf("range(%u)\n", op->off);
-			break;
-		case HDM_OP_RESET:
-			printf("reset()\n");
-			break;
-		}
-	}
-}
-
-static void death(void)
-{
-	if (!current_log)
-		return;
-	printf("# a sanitizer ended the program in this session:\n");
-	hdm_print(current_log, "#   ");
-	fflush(stdout);
-}
-
-void __sanitizer_set_death_callback(void (*callback)(void));
-#pragma weak __sanitizer_set_death_callback
-
-/**
- * hdm_print_on_death - print the session when a sanitizer ends the program
- */
-void hdm_print_on_death(void)
-{
-	if (__sanitizer_set_death_callback)
-		__sanitizer_set_death_callback(death);
+	if (op->kind == HDM_OP_RANGE)
+		printf("range(%u)\n", op->off);
+	else
+		printf("reset()\n");
 }

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The HDM decoder model under observation: operations, properties, coverage
- *
- * A session is one virtual HDM block (struct hdm_world), taken through
- * operations that hdm_gen.c makes, with the oracle beside it and one property
- * checked after each operation. All operations are logged, so a session that
- * failed can be replayed, shrunk and printed. hdm_test.c runs sessions with
- * random numbers, hdm_fuzz.c with the fuzzer's bytes.
+ * The HDM decoder model under observation: see session.h
  */
 #ifndef VFIO_CXL_HDM_CHECK_H
 #define VFIO_CXL_HDM_CHECK_H
@@ -15,41 +9,17 @@
 
 #include "../../../drivers/vfio/pci/cxl/hdm.h"
 #include "hdm_oracle.h"
-#include "source.h"
+#include "session.h"
 
 enum hdm_op_kind {
-	HDM_OP_WRITE,
-	HDM_OP_READ,
-	HDM_OP_RANGE,
+	HDM_OP_RANGE = OP_OF_MODEL,	/* @off: the decoder */
 	HDM_OP_RESET,
 };
 
-/**
- * struct hdm_op - one call of the model
- * @kind: which
- * @off: offset, or the decoder for a range
- * @len: number of bytes
- * @val: value to write
- * @cut: bit i: the split access that P2 compares with has a cut before byte i
- */
-struct hdm_op {
-	enum hdm_op_kind kind;
-	u32 off;
-	unsigned int len;
-	u64 val;
-	u8 cut;
+struct hw {
+	struct vfio_cxl_hdm_hw hdm;
 };
 
-#define HDM_OPS_PER_ACTION	50
-#define HDM_LOG_MAX		2048
-
-struct hdm_log {
-	struct vfio_cxl_hdm_hw hw;
-	unsigned int n;
-	struct hdm_op op[HDM_LOG_MAX];
-};
-
-/* What happened, as the oracle sees it. All must happen in a test run. */
 enum hdm_cover {
 	COVER_WRITES,
 	COVER_READS,
@@ -82,13 +52,10 @@ enum hdm_cover {
 	COVER_MAX = COVER_COUNT + 6,
 };
 
-extern const char *const hdm_cover_name[COVER_MAX];
-extern u64 hdm_covered[COVER_MAX];
-
 #define HDM_VIEW_SIZE		0x160	/* past the end of the largest */
 
 /* The model, the oracle, and what the last operation did. */
-struct hdm_world {
+struct world {
 	struct vfio_cxl_hdm_hw hw;
 	struct vfio_cxl_hdm *model;
 	struct vfio_cxl_hdm *twin;	/* a second model, for the property */
@@ -109,35 +76,5 @@ struct hdm_world {
 	u64 mapped_base[16];
 	u64 mapped_size[16];
 };
-
-/**
- * struct hdm_property - something that always holds
- * @name: what
- * @wild: not only sensible operations
- * @start: prepare, after the model was made
- * @step: look, after an operation; return NULL or what is wrong
- */
-struct hdm_property {
-	const char *name;
-	bool wild;
-	void (*start)(struct hdm_world *w);
-	const char *(*step)(struct hdm_world *w, const struct hdm_op *op);
-};
-
-#define HDM_PROPERTIES		11
-
-extern const struct hdm_property hdm_properties[HDM_PROPERTIES];
-
-/* hdm_gen.c */
-void hdm_gen_hw(struct source *src, struct vfio_cxl_hdm_hw *hw);
-unsigned int hdm_gen_ops(struct source *src, const struct oracle *o, bool wild,
-			 struct hdm_op *op);
-
-/* hdm_check.c */
-const char *hdm_session(const struct hdm_property *p, struct source *src,
-			unsigned int actions, struct hdm_log *log);
-void hdm_shrink(const struct hdm_property *p, struct hdm_log *log);
-void hdm_print(const struct hdm_log *log, const char *prefix);
-void hdm_print_on_death(void);
 
 #endif /* VFIO_CXL_HDM_CHECK_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes operations on the HDM decoder model: see hdm_check.h
+ * Makes operations on the HDM decoder model: see session.h
  *
  * A few bytes from the source are one action: "program decoder 3", "write to
  * one field", "write anything anywhere". The oracle's state is used to aim, so
@@ -8,6 +8,8 @@
  * that is left, 2^64) come up all the time, and commits, locks and every kind
  * of error are ordinary.
  */
+#include <stdlib.h>
+
 #include <linux/array_size.h>
 
 #include "hdm_check.h"
@@ -27,7 +29,7 @@ enum {
 struct gen {
 	struct source *src;
 	const struct oracle *o;
-	struct hdm_op *op;
+	struct op *op;
 	unsigned int n;
 };
 
@@ -36,12 +38,12 @@ static unsigned int pick(struct gen *g, unsigned int n)
 	return source_u8(g->src) % n;
 }
 
-static void emit(struct gen *g, enum hdm_op_kind kind, u32 off,
+static void emit(struct gen *g, unsigned int kind, u32 off,
 		 unsigned int len, u64 val)
 {
-	if (g->n == HDM_OPS_PER_ACTION)
+	if (g->n == OPS_PER_ACTION)
 		return;
-	g->op[g->n++] = (struct hdm_op) {
+	g->op[g->n++] = (struct op) {
 		.kind = kind,
 		.off = off,
 		.len = len,
@@ -64,25 +66,25 @@ static void emit_field(struct gen *g, unsigned int n, enum field f, u64 val)
 	switch (pick(g, 8)) {
 	case 0:
 	case 1:
-		emit(g, HDM_OP_WRITE, off, half, val);
-		emit(g, HDM_OP_WRITE, off + half, half, val >> 8 * half);
+		emit(g, OP_WRITE, off, half, val);
+		emit(g, OP_WRITE, off + half, half, val >> 8 * half);
 		break;
 	case 2:
-		emit(g, HDM_OP_WRITE, off + half, half, val >> 8 * half);
-		emit(g, HDM_OP_WRITE, off, half, val);
+		emit(g, OP_WRITE, off + half, half, val >> 8 * half);
+		emit(g, OP_WRITE, off, half, val);
 		break;
 	case 3:
 		for (i = 0; i < len; i++)
-			emit(g, HDM_OP_WRITE, off + i, 1, val >> 8 * i);
+			emit(g, OP_WRITE, off + i, 1, val >> 8 * i);
 		break;
 	case 4:
 		/* Control together with the SKIP that follows */
 		if (f == FIELD_CTRL)
 			val |= g->o->decoder[n].skip << 32;
-		emit(g, HDM_OP_WRITE, off, 8, val);
+		emit(g, OP_WRITE, off, 8, val);
 		break;
 	default:
-		emit(g, HDM_OP_WRITE, off, len, val);
+		emit(g, OP_WRITE, off, len, val);
 	}
 }
 
@@ -252,11 +254,11 @@ static void ascend(struct gen *g)
 	u64 base = n ? g->o->decoder[n - 1].base + g->o->decoder[n - 1].size : 0;
 
 	for (; n <= last && n < g->o->count; n++, base += ORACLE_UNIT) {
-		emit(g, HDM_OP_WRITE, field_off(n, FIELD_BASE), 8, base);
-		emit(g, HDM_OP_WRITE, field_off(n, FIELD_SIZE), 8, ORACLE_UNIT);
-		emit(g, HDM_OP_WRITE, field_off(n, FIELD_SKIP), 8, 0);
-		emit(g, HDM_OP_WRITE, field_off(n, FIELD_CTRL), 4, 0);
-		emit(g, HDM_OP_WRITE, field_off(n, FIELD_CTRL), 4, CTRL_COMMIT);
+		emit(g, OP_WRITE, field_off(n, FIELD_BASE), 8, base);
+		emit(g, OP_WRITE, field_off(n, FIELD_SIZE), 8, ORACLE_UNIT);
+		emit(g, OP_WRITE, field_off(n, FIELD_SKIP), 8, 0);
+		emit(g, OP_WRITE, field_off(n, FIELD_CTRL), 4, 0);
+		emit(g, OP_WRITE, field_off(n, FIELD_CTRL), 4, CTRL_COMMIT);
 	}
 }
 
@@ -275,7 +277,7 @@ static void one_field(struct gen *g)
 		emit_field(g, n, FIELD_SKIP, pick_skip(g, n));
 		break;
 	case 3:
-		emit(g, HDM_OP_WRITE, 0x04, 4, source_u8(g->src));
+		emit(g, OP_WRITE, 0x04, 4, source_u8(g->src));
 		break;
 	default:
 		emit_field(g, n, FIELD_CTRL, pick_ctrl(g));
@@ -322,7 +324,7 @@ static void raw_write(struct gen *g)
 		if (pick(g, 2))
 			val ^= 1ULL << pick(g, 64);
 	}
-	emit(g, HDM_OP_WRITE, off, len, val);
+	emit(g, OP_WRITE, off, len, val);
 }
 
 /* Nothing is too silly. */
@@ -358,28 +360,20 @@ static void anything(struct gen *g)
 		break;
 	case 1:
 	case 2:
-		emit(g, HDM_OP_READ, off, len, 0);
+		emit(g, OP_READ, off, len, 0);
 		break;
 	case 3:
-		emit(g, HDM_OP_WRITE, off, len, pick(g, 2) ? -1 : 0);
+		emit(g, OP_WRITE, off, len, pick(g, 2) ? -1 : 0);
 		break;
 	default:
-		emit(g, HDM_OP_WRITE, off, len, source_u64(g->src));
+		emit(g, OP_WRITE, off, len, source_u64(g->src));
 	}
 }
 
-/**
- * hdm_gen_ops - make the operations of one action
- * @src: where the choices come from
- * @o: the state, to aim at
- * @wild: more nonsense than usual
- * @op: room for %HDM_OPS_PER_ACTION
- *
- * Return: how many were made.
- */
-unsigned int hdm_gen_ops(struct source *src, const struct oracle *o, bool wild,
-			 struct hdm_op *op)
+unsigned int gen_ops(struct source *src, const struct world *w, bool wild,
+		     struct op *op)
 {
+	const struct oracle *o = &w->oracle;
 	struct gen g = { .src = src, .o = o, .op = op };
 	unsigned int free = next_free(o), action = pick(&g, 64);
 
@@ -397,7 +391,7 @@ unsigned int hdm_gen_ops(struct source *src, const struct oracle *o, bool wild,
 	} else if (action < 54) {
 		u32 off = source_u8(src) | source_u8(src) << 8;
 
-		emit(&g, HDM_OP_READ, off % (oracle_length(o) + 8),
+		emit(&g, OP_READ, off % (oracle_length(o) + 8),
 		     pick(&g, 10), 0);
 	} else if (action < 57) {
 		emit(&g, HDM_OP_RANGE, pick(&g, 12), 0, 0);
@@ -411,15 +405,16 @@ unsigned int hdm_gen_ops(struct source *src, const struct oracle *o, bool wild,
 	return g.n;
 }
 
-/**
- * hdm_gen_hw - make a physical block
- * @src: where the choices come from
- * @hw: the block; some cannot be
- */
-void hdm_gen_hw(struct source *src, struct vfio_cxl_hdm_hw *hw)
+/* Some cannot be. */
+struct hw *gen_hw(struct source *src)
 {
+	struct vfio_cxl_hdm_hw *hw;
+	struct hw *all = malloc(sizeof(*all));
 	unsigned int shape = source_u8(src);
 
+	if (!all)
+		abort();
+	hw = &all->hdm;
 	hw->cap = (source_u64(src) & ~0xfU) | shape % 6;
 	hw->global = source_u64(src);
 	hw->ctrl = source_u64(src);
@@ -444,4 +439,5 @@ void hdm_gen_hw(struct source *src, struct vfio_cxl_hdm_hw *hw)
 	default:
 		hw->size = source_u8(src) % 24 * ORACLE_UNIT;
 	}
+	return all;
 }

@@ -1,36 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the HDM decoder model in user space
- *
- * Three parts, one TAP line for each test:
- *  - the directed vectors that KUnit runs as well, taken through the model,
- *    and through the oracle, so that a vector cannot be wrong by itself;
- *  - the properties P0 to P10 of hdm_check.c, each on $OPS random operations;
- *  - coverage: the random operations did commit, lock, fail for each reason ...
- *
- * usage: [SEED=n] [OPS=n] hdm_test [-V | -P] [-q]
- *	-V	vectors only
- *	-P	properties only
- *	-q	do not look for the operations that cause a failure
- *
- * The seed is printed; the same SEED and OPS do the same again. A failure is
- * printed as the shortest list of operations that was found to cause it.
+ * Directed tests of the HDM decoder model: see test.c
  */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <linux/array_size.h>
 
 #include "../../../drivers/vfio/pci/cxl/tests/vectors.h"
 #include "hdm_check.h"
-#include "tap.h"
-
-#define OPS_DEFAULT	300000
-#define SESSION_ACTIONS	256
-
-static bool quick;
 
 static void test_vectors(void)
 {
@@ -46,7 +24,7 @@ static void test_vectors(void)
 			printf("# init is wrong\n");
 		else if (step)
 			printf("# wrong at step %d\n", step);
-		tap_ok(!step, hdm_vectors[i].name);
+		test_ok(!step, hdm_vectors[i].name);
 	}
 	free(s);
 }
@@ -102,7 +80,7 @@ static void test_oracle_vectors(void)
 			printf("# the oracle does not agree: %s\n", v->name);
 		all &= good;
 	}
-	tap_ok(all, "the oracle agrees with the vectors");
+	test_ok(all, "the oracle agrees with the vectors");
 }
 
 /* All of the count field, with the rest of the register clear and set. */
@@ -122,98 +100,14 @@ static void test_count(void)
 			all &= vfio_cxl_hdm_size(&s) ==
 			       0x10 + 0x20 * count[i % 16];
 	}
-	tap_ok(all, "the count of decoders, all encodings");
+	test_ok(all, "the count of decoders, all encodings");
 }
 
-static u64 run_property(unsigned int n, u64 seed, u64 ops)
+const unsigned int nr_directed_tests = ARRAY_SIZE(hdm_vectors) + 2;
+
+void directed_tests(void)
 {
-	const struct hdm_property *p = &hdm_properties[n];
-	struct source src = { .state = source_mix(seed + n + 1) };
-	static struct hdm_log log;
-	const char *why = NULL;
-	u64 done = 0;
-
-	while (!why && done < ops) {
-		why = hdm_session(p, &src, SESSION_ACTIONS, &log);
-		done += log.n ? log.n : 1;
-	}
-	if (why) {
-		printf("# SEED=%llu, operation %llu (%u of its session): %s\n",
-		       seed, done, log.n, why);
-	}
-	if (why && !quick) {
-		hdm_shrink(p, &log);
-		printf("# %u operations are enough:\n", log.n);
-		hdm_print(&log, "#   ");
-	}
-	tap_ok(!why, p->name);
-	return done;
-}
-
-static void test_coverage(void)
-{
-	bool all = true;
-	unsigned int i;
-
-	for (i = 0; i < COVER_MAX; i++) {
-		printf("# %-32s %10llu%s\n", hdm_cover_name[i], hdm_covered[i],
-		       hdm_covered[i] ? "" : " NEVER");
-		all &= !!hdm_covered[i];
-	}
-	tap_ok(all, "the random operations reached everything");
-}
-
-static u64 from_env(const char *name, u64 val)
-{
-	const char *s = getenv(name);
-
-	return s && *s ? strtoull(s, NULL, 0) : val;
-}
-
-int main(int argc, char **argv)
-{
-	u64 seed = from_env("SEED", source_mix(time(NULL)) % 1000000000);
-	u64 ops = from_env("OPS", OPS_DEFAULT), done = 0;
-	bool vectors = true, properties = true;
-	unsigned int i;
-	clock_t start;
-	double took;
-	int opt;
-
-	while ((opt = getopt(argc, argv, "VPq")) != -1) {
-		switch (opt) {
-		case 'V':
-			properties = false;
-			break;
-		case 'P':
-			vectors = false;
-			break;
-		case 'q':
-			quick = true;
-			break;
-		default:
-			return 2;
-		}
-	}
-
-	hdm_print_on_death();
-	tap_plan((vectors ? ARRAY_SIZE(hdm_vectors) + 2 : 0) +
-		 (properties ? HDM_PROPERTIES + 1 : 0));
-	if (vectors) {
-		test_vectors();
-		test_oracle_vectors();
-		test_count();
-	}
-	if (!properties)
-		return tap_status();
-
-	printf("# SEED=%llu OPS=%llu\n", seed, ops);
-	start = clock();
-	for (i = 0; i < HDM_PROPERTIES; i++)
-		done += run_property(i, seed, ops);
-	took = (double)(clock() - start) / CLOCKS_PER_SEC;
-	printf("# %llu operations in %.1f s, %.0f per second\n", done, took,
-	       done / took);
-	test_coverage();
-	return tap_status();
+	test_vectors();
+	test_oracle_vectors();
+	test_count();
 }

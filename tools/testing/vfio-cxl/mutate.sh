@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Do the tests of the HDM decoder model notice when the model is wrong?
+# Do the tests of a register model notice when the model is wrong?
 #
 # Breaks a copy of the model in one place at a time, and runs the vectors and
-# the properties of hdm_test on each. A mutant that all let pass is a failure,
+# the properties of its test on each. A mutant that all let pass is a failure,
 # and so is a mutation that no longer changes the source, and a property that
 # finds no mutant at all. TAP: one line for each mutant, and what found it.
 #
-# usage: BUILD=dir CC=cc $0 (from make mutate, which builds the objects)
+# usage: BUILD=dir CC=cc $0 MODEL (from make mutate, which builds the objects)
 #
 # A mutation is a file, a sed script and a name. Do not list one that cannot be
 # seen from outside. If it takes a sanitizer to see it, its name starts with
@@ -16,13 +16,14 @@
 set -u
 
 here=$(dirname "$(readlink -f "$0")")
-model=$here/../../../drivers/vfio/pci/cxl
+src=$here/../../../drivers/vfio/pci/cxl
+model=${1:?usage: BUILD=dir CC=cc $0 MODEL}
 BUILD=${BUILD:-$here/../../../build/unit}
 CC=${CC:-cc}
-work=$BUILD/mutants
+work=$BUILD/mutants/$model
 export BUILD CC
 
-mutations() {
+mutations_hdm() {
 	cat <<'EOF'
 hdm.c|s/return 1;/return 2;/|count: encoding 0 is two decoders
 hdm.c|s/enc \* 2 <= CXL/enc * 2 < CXL/|count: ten are too many
@@ -133,6 +134,170 @@ regs.h|/CXL_HDM_CTRL_BI/s/13/14/|masks: BI
 EOF
 }
 
+mutations_dvsec() {
+	cat <<'EOF'
+dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/31, 0/31, 16/|fresh: DVSEC ID hidden
+dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/31, 0/15, 0/|fresh: Capability hidden
+dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/\.show/.rw = BIT(23), &/|Capability: takes a write
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE |/.rw =/|Control: Cache_Enable is not writable
+dvsec.c|s/CXL_DVSEC_CTRL_CACHE_ENABLE | CXL_DVSEC_CTRL_MEM_ENABLE |/CXL_DVSEC_CTRL_CACHE_ENABLE |/|Control: Mem_Enable is not writable
+dvsec.c|s/CXL_DVSEC_CTRL_SF | //|Control: snoop filter is not writable
+dvsec.c|s/CXL_DVSEC_CTRL_CLEAN_EVICT |/0 |/|Control: Cache_Clean_Eviction is not writable
+dvsec.c|s/CXL_DVSEC_CTRL_VIRAL,/0,/|Control: Viral_Enable is not writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE/& | CXL_DVSEC_CTRL_IO_ENABLE/|Control: IO_Enable is writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE/& | BIT(15)/|Control: bit 15 is writable
+dvsec.c|s/\.rw1c = CXL_DVSEC_STATUS_VIRAL/.rw1c = 0/|Status: Viral_Status stays
+dvsec.c|s/\.rw1c = CXL_DVSEC_STATUS_VIRAL/.set = BIT(30)/|Status: Viral_Status is set by a one
+dvsec.c|/CTRL_STATUS)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of Control
+dvsec.c|/CTRL2_STATUS2)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of Control2
+dvsec.c|/BASE_HI)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of the high half of the base
+dvsec.c|/BASE_LO)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of the low half of the base
+dvsec.c|s/\.show = CXL_DVSEC_STATUS2_PM_INIT/.show = 0/|fresh: no PM_Init_Complete
+dvsec.c|s/\.show = CXL_DVSEC_STATUS2_PM_INIT/.show = GENMASK(31, 16)/|fresh: Status2 of the hardware
+dvsec.c|s/\.show = CXL_DVSEC_STATUS2_PM_INIT/& | CXL_DVSEC_CTRL2_MEM_CLR/|fresh: Mem_Clr of the hardware
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL2_NO_CACHING |/.rw =/|Control2: Disable_Caching is not writable
+dvsec.c|s/CXL_DVSEC_CTRL2_NO_CACHING | CXL_DVSEC_CTRL2_MEM_CLR/CXL_DVSEC_CTRL2_NO_CACHING/|Control2: Mem_Clr is not writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL2_NO_CACHING/& | CXL_DVSEC_CTRL2_WBI/|Control2: write-back stays set
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL2_NO_CACHING/& | CXL_DVSEC_CTRL2_RESET/|Control2: CXL Reset stays set
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL2_NO_CACHING/& | CXL_DVSEC_STATUS2_RESET_DONE/|Status2: is writable
+dvsec.c|/LOCK_CAP2)\] = {/,/},/s/31, 16/31, 0/|fresh: lock of the hardware
+dvsec.c|/LOCK_CAP2)\] = {/,/},/s/31, 16/31, 17/|fresh: a bit of Capability2 is missing
+dvsec.c|s/\.set = CXL_DVSEC_LOCK/.set = 0/|lock: cannot be set
+dvsec.c|s/\.set = CXL_DVSEC_LOCK/.rw = CXL_DVSEC_LOCK/|lock: can be cleared
+dvsec.c|s/\.set = CXL_DVSEC_LOCK/.set = GENMASK(15, 0)/|lock: reserved bits can be set
+dvsec.c|/RANGE1_SIZE_HI)\]/s/31, 0/30, 0/|fresh: top bit of the size hidden
+dvsec.c|/RANGE1_SIZE_LO)\]/s/31, 0/31, 28/|fresh: type and class of the memory hidden
+dvsec.c|/RANGE1_SIZE_LO)\]/s/\.show/.rw = BIT(1), &/|Range 1 Size: Memory_Active is writable
+dvsec.c|/BASE_HI)\] = {/s/$/ .show = GENMASK(31, 0),/|fresh: high half of the host's base
+dvsec.c|/BASE_LO)\] = {/s/$/ .show = GENMASK(31, 28),/|fresh: low half of the host's base
+dvsec.c|/BASE_HI)\] = {/,/},/s/31, 0/30, 0/|base: top bit is not writable
+dvsec.c|/BASE_LO)\] = {/,/},/s/CXL_HDM_LO_MASK/GENMASK(31, 0)/|base: reserved bits are writable
+dvsec.c|/BASE_LO)\] = {/,/},/s/CXL_HDM_LO_MASK/0/|base: low half is not writable
+dvsec.c|s/^\t\[REG(CXL_DVSEC_CAP3)/\t[REG(CXL_DVSEC_RANGE2)] = { .show = GENMASK(31, 0) },\n&/|fresh: size of the second range
+dvsec.c|s/^\t\[REG(CXL_DVSEC_CAP3)/\t[REG(CXL_DVSEC_RANGE2 + 8)] = { .show = GENMASK(31, 0) },\n&/|fresh: the host's second base
+dvsec.c|s/^\t\[REG(CXL_DVSEC_CAP3)/\t[REG(CXL_DVSEC_RANGE2 + 12)] = { .rw = CXL_HDM_LO_MASK },\n&/|second range: the base is writable
+dvsec.c|/REG(CXL_DVSEC_CAP3)\]/d|fresh: Capability3 hidden
+dvsec.c|s/return s->reg\[REG(CXL_DVSEC_LOCK_CAP2)\] & CXL_DVSEC_LOCK/return false/|lock: freezes nothing
+dvsec.c|s/return s->reg\[REG(CXL_DVSEC_LOCK_CAP2)\] & CXL_DVSEC_LOCK/return true/|lock: always set
+dvsec.c|s/return s->reg\[REG(CXL_DVSEC_LOCK_CAP2)\] & CXL_DVSEC_LOCK/return s->reg[5]/|lock: also set by Capability2
+dvsec.c|s/return s->reg\[REG(CXL_DVSEC_CAP)\] & cap/return true/|announced: everything
+dvsec.c|s/return s->reg\[REG(CXL_DVSEC_CAP)\] & cap/return false/|announced: nothing
+dvsec.c|s/len = CXL_DVSEC_DEVICE_SIZE;/len = 0;/|init: too long is nothing
+dvsec.c|s/\.len = len & ~3/.len = len \& ~7/|init: the last dword is missing
+dvsec.c|s/\.len = len & ~3/.len = len/|init: half a dword is there
+dvsec.c|s/\*s = (struct vfio_cxl_dvsec) { \.len = len & ~3 };/s->len = len \& ~3;/|init: all of the past remains
+dvsec.c|s/{ \.len = len & ~3 }/{ .len = len \& ~3, .reg[5] = s->reg[5] \& 1 }/|init: the lock remains
+dvsec.c|s/hw\[i\] & dvsec_regs\[i\]\.show/hw[i]/|fresh: all of the hardware
+dvsec.c|s/if (dvsec_can(s, CXL_DVSEC_CAP_HDM_COUNT))/if (true)/|HDM_Count: 0 is 1
+dvsec.c|s/if (dvsec_can(s, CXL_DVSEC_CAP_HDM_COUNT))/if (false)/|HDM_Count: as in hardware
+dvsec.c|s/&= ~CXL_DVSEC_CAP_HDM_COUNT;/\&= ~0;/|HDM_Count: 2 is 3
+dvsec.c|s/|= CXL_DVSEC_CAP_HDM_COUNT_1;/|= 0;/|HDM_Count: always 0
+dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_IO_ENABLE |/\t\t\t0 |/|fresh: IO_Enable is off
+dvsec.c|s/^\t\t\t CXL_DVSEC_CTRL_MEM_ENABLE);/\t\t\t 0);/|fresh: Mem_Enable is off
+dvsec.c|s/^\t\t\t CXL_DVSEC_CTRL_MEM_ENABLE);/\t\t\t 0xffff);/|fresh: all of Control
+dvsec.c|s/mask = CXL_DVSEC_MEM_INFO_VALID | CXL/mask = CXL/|live: Memory_Info_Valid stays
+dvsec.c|s/MEM_INFO_VALID | CXL_DVSEC_MEM_ACTIVE;/MEM_INFO_VALID;/|live: Memory_Active stays
+dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/(*reg \& ~mask) | size_lo/|live: all of the register
+dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/*reg | (size_lo \& mask)/|live: is not taken back
+dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/size_lo \& mask/|live: the rest is lost
+dvsec.c|s/if (s->len > CXL_DVSEC_RANGE1_SIZE_LO)/if (false)/|live: never
+dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI && dvsec_can(s, CXL_DVSEC_CAP_WBI)/val \& CXL_DVSEC_CTRL2_WBI/|write-back: not announced
+dvsec.c|s/dvsec_can(s, CXL_DVSEC_CAP_WBI)/dvsec_can(s, CXL_DVSEC_CAP_RESET)/|write-back: announced by CXL Reset
+dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI && //|write-back: by any write
+dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI &&/& !dvsec_locked(s) \&\&/|write-back: not when locked
+dvsec.c|s/val & CXL_DVSEC_CTRL2_RESET && dvsec_can(s, CXL_DVSEC_CAP_RESET)/val \& CXL_DVSEC_CTRL2_RESET/|CXL Reset: not announced
+dvsec.c|s/dvsec_can(s, CXL_DVSEC_CAP_RESET))/dvsec_can(s, CXL_DVSEC_CAP_WBI))/|CXL Reset: announced by write-back
+dvsec.c|s/val & CXL_DVSEC_CTRL2_RESET && //|CXL Reset: by any write
+dvsec.c|s/val & CXL_DVSEC_CTRL2_RESET &&/& !dvsec_locked(s) \&\&/|CXL Reset: not when locked
+dvsec.c|/CTRL2_WBI && dvsec_can/,/}/s/\*reg &= .*;/;/|write-back: Cache_Invalid stays meanwhile
+dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/*reg \&= ~(/|CXL Reset: Reset_Complete stays meanwhile
+dvsec.c|s/^\t\t\t  CXL_DVSEC_STATUS2_RESET_ERR);/0);/|CXL Reset: Reset_Error stays meanwhile
+dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/& BIT(16) |/|CXL Reset: ends Cache_Invalid
+dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/& CXL_DVSEC_CTRL2_NO_CACHING |/|CXL Reset: enables caching
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_WBI;/;/|effect: no write-back
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_WBI;/effect |= VFIO_CXL_DVSEC_RESET;/|effect: CXL Reset instead of write-back
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_RESET;/;/|effect: no CXL Reset
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_RESET;/effect = VFIO_CXL_DVSEC_RESET;/|effect: CXL Reset without the write-back
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_MEM_CLR;/;/|effect: no Mem_Clr
+dvsec.c|s/if (\*reg & CXL_DVSEC_CTRL2_MEM_CLR)/if (true)/|effect: Mem_Clr always
+dvsec.c|s/if (\*reg & CXL_DVSEC_CTRL2_MEM_CLR)/if (val \& CXL_DVSEC_CTRL2_MEM_CLR)/|effect: Mem_Clr as written, not as it is
+dvsec.c|s/if (!(\*reg & CXL_DVSEC_CTRL2_NO_CACHING))/if (false)/|Cache_Invalid: stays with caching
+dvsec.c|s/if (!(\*reg & CXL_DVSEC_CTRL2_NO_CACHING))/if (*reg \& CXL_DVSEC_CTRL2_NO_CACHING)/|Cache_Invalid: ends without caching
+dvsec.c|s/r->lockable && dvsec_locked(s) ? 0 : r->rw & mask/r->rw \& mask/|write: the lock is not looked at
+dvsec.c|s/r->lockable && dvsec_locked(s) ? 0/r->lockable ? 0/|write: as if always locked
+dvsec.c|s/0 : r->rw & mask;/0 : r->rw;/|write: bytes not written are cleared
+dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;/;/|Mem_Clr: writable when not announced
+dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;/rw = 0;/|Control2: nothing is writable without Mem_Clr
+dvsec.c|s/!dvsec_can(s, CXL_DVSEC_CAP_RESET_MEM_CLR)/!dvsec_can(s, CXL_DVSEC_CAP_RESET)/|Mem_Clr: announced by CXL Reset
+dvsec.c|s/if (i == REG(CXL_DVSEC_CTRL2_STATUS2) &&/if (/|Mem_Clr: other registers miss its bit, too
+dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/s->reg[i] | (val \& rw)/|write: bits are only set
+dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/val \& rw/|write: the rest of the register is lost
+dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/(s->reg[i] \& ~rw) | (val \& mask)/|write: all is writable
+dvsec.c|s/~(val & r->rw1c & mask)/~(r->rw1c \& mask)/|Viral_Status: cleared by a zero
+dvsec.c|s/~(val & r->rw1c & mask)/~(val ? r->rw1c : 0)/|Viral_Status: cleared by any one
+dvsec.c|s/|= val & r->set & mask/|= r->set \& mask/|lock: set by a zero
+dvsec.c|s/return i == REG(CXL_DVSEC_CTRL2_STATUS2) ?/return true ?/|doorbells: in each register
+dvsec.c|s/return i == REG(CXL_DVSEC_CTRL2_STATUS2) ?/return false ?/|doorbells: in no register
+dvsec.c|/^u64 vfio_cxl_dvsec_read/,/^}/s/i < len && i < 8/i < len \&\& i < 7/|read: seven bytes at most
+dvsec.c|/^u64 vfio_cxl_dvsec_read/,/^}/s/i < len && i < 8/i < 8/|read: always eight bytes
+dvsec.c|s/>> 8 \* ((off + i) & 3) & 0xff/>> 8 * (i \& 3) \& 0xff/|read: as if aligned
+dvsec.c|s/^\t\t       << 8 \* i;/;/|read: bytes are not put in their place
+dvsec.c|s/val |= (u64)(s->reg/val = (u64)(s->reg/|read: the last byte only
+dvsec.c|/^u64 vfio_cxl_dvsec_read/,/^}/s/^\tu64 val = 0;/&\n\t((u32 *)s->reg)[4] \&= ~BIT(18);/|read: ends Reset_Error
+dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/s/i < len && i < 8/i < len \&\& i < 7/|write: seven bytes at most
+dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/s/i < len && i < 8/i < 4/|write: always four bytes
+dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/s/i < len && i < 8/i <= len \&\& i < 8/|write: a byte too many
+dvsec.c|s/shift = 8 \* ((off + i) & 3)/shift = 8 * (i \& 3)/|write: as if aligned
+dvsec.c|s/(u32)(val >> 8 \* i & 0xff) << shift/(u32)(val \& 0xff) << shift/|write: each byte is the first
+dvsec.c|s/0xffU << shift/0xffffffff/|write: each byte is a dword
+dvsec.c|s/effect |= dvsec_write_dword/effect = dvsec_write_dword/|effect: of the last byte only
+dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/{s/off >= s->len || off + i >= s->len/off % 0x1000 + i >= s->len/;s/off + i < CXL/off % 0x1000 + i < CXL/;s/REG(off + i),$/REG(off % 0x1000 + i),/}|write: 0x1000 is 0 again
+dvsec.c|s/effect & VFIO_CXL_DVSEC_WBI && ok &&/effect \& VFIO_CXL_DVSEC_WBI \&\&/|done: a failed write-back makes the cache invalid
+dvsec.c|s/effect & VFIO_CXL_DVSEC_WBI && ok &&/ok \&\&/|done: anything makes the cache invalid
+dvsec.c|s/^\t    \*reg & CXL_DVSEC_CTRL2_NO_CACHING)/\t    true)/|done: invalid also with caching
+dvsec.c|s/\*reg |= CXL_DVSEC_STATUS2_CACHE_INV;/;/|done: never invalid
+dvsec.c|s/if (effect & VFIO_CXL_DVSEC_RESET)/if (true)/|done: anything is a reset
+dvsec.c|s/if (effect & VFIO_CXL_DVSEC_RESET)/if (effect == VFIO_CXL_DVSEC_RESET)/|done: not with anything else
+dvsec.c|s/\*reg |= ok ?/*reg |= true ?/|done: a reset never fails
+dvsec.c|s/\*reg |= ok ?/*reg |= !ok ?/|done: a reset fails when it is complete
+dvsec.c|s/if (len > CXL_DVSEC_DEVICE_SIZE)/if (false)/|asan: init: too long is taken
+dvsec.c|s/i < REG(s->len)/i < NR_REGS/|asan: init: looks past a short one
+dvsec.c|s/if (s->len > CXL_DVSEC_CTRL_STATUS)/if (true)/|asan: init: Control that is not there
+dvsec.c|/^u64 vfio_cxl_dvsec_read/,/^}/s/ || off + i >= s->len)/)/|asan: read past the end
+dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/s/ || off + i >= s->len)/)/|asan: write past the end
+dvsec.h|/define VFIO_CXL_DVSEC_MEM_CLR/s/BIT(2)/BIT(3)/|effects: Mem_Clr is another bit
+regs.h|/CXL_HDM_LO_MASK/s/31, 28/31, 27/|masks: base in units of 128 MiB
+regs.h|/define CXL_DVSEC_BODY/s/0x08/0x0c/|sizes: Capability is header
+regs.h|/define CXL_DVSEC_CAP3/s/0x38/0x34/|offsets: Capability3
+regs.h|/define CXL_DVSEC_RANGE1_SIZE_LO/s/0x1c/0x18/;/define CXL_DVSEC_RANGE1_SIZE_HI/s/0x18/0x1c/|offsets: halves of the size
+regs.h|/define CXL_DVSEC_RANGE1_BASE_LO/s/0x24/0x20/;/define CXL_DVSEC_RANGE1_BASE_HI/s/0x20/0x24/|offsets: halves of the base
+regs.h|/CXL_DVSEC_CAP_HDM_COUNT\t/s/16 + 5/16 + 4/|masks: HDM_Count of one bit
+regs.h|/CXL_DVSEC_CAP_HDM_COUNT_1/s/16 + 4/16 + 5/|masks: HDM_Count 2 for 1
+regs.h|/CXL_DVSEC_CAP_WBI/s/16 + 6/16 + 5/|masks: write-back capability
+regs.h|/CXL_DVSEC_CAP_RESET\t/s/16 + 7/16 + 8/|masks: CXL Reset capability
+regs.h|/CXL_DVSEC_CAP_RESET_MEM_CLR/s/16 + 11/16 + 10/|masks: Mem_Clr capability
+regs.h|/CXL_DVSEC_CTRL_CACHE_ENABLE/s/BIT(0)/BIT(12)/|masks: Cache_Enable
+regs.h|/CXL_DVSEC_CTRL_IO_ENABLE/s/BIT(1)/BIT(12)/|masks: IO_Enable
+regs.h|/CXL_DVSEC_CTRL_MEM_ENABLE/s/BIT(2)/BIT(12)/|masks: Mem_Enable
+regs.h|/CXL_DVSEC_CTRL_SF/s/10, 3/10, 4/|masks: snoop filter from bit 4
+regs.h|/CXL_DVSEC_CTRL_SF/s/10, 3/9, 3/|masks: snoop filter to bit 9
+regs.h|/CXL_DVSEC_CTRL_CLEAN_EVICT/s/11/12/|masks: Cache_Clean_Eviction
+regs.h|/CXL_DVSEC_CTRL_VIRAL/s/14/13/|masks: Viral_Enable
+regs.h|/CXL_DVSEC_STATUS_VIRAL/s/16 + 14/16 + 15/|masks: Viral_Status
+regs.h|/CXL_DVSEC_CTRL2_NO_CACHING/s/BIT(0)/BIT(4)/|masks: Disable_Caching
+regs.h|/CXL_DVSEC_CTRL2_WBI/s/BIT(1)/BIT(4)/|masks: initiate write-back
+regs.h|/CXL_DVSEC_CTRL2_RESET/s/BIT(2)/BIT(4)/|masks: initiate CXL Reset
+regs.h|/CXL_DVSEC_CTRL2_MEM_CLR/s/BIT(3)/BIT(4)/|masks: Mem_Clr
+regs.h|/CXL_DVSEC_STATUS2_CACHE_INV/s/16 + 0/16 + 3/|masks: Cache_Invalid
+regs.h|/CXL_DVSEC_STATUS2_RESET_DONE/s/16 + 1/16 + 3/|masks: Reset_Complete
+regs.h|/CXL_DVSEC_STATUS2_RESET_ERR/s/16 + 2/16 + 3/|masks: Reset_Error
+regs.h|/CXL_DVSEC_STATUS2_PM_INIT/s/16 + 15/16 + 14/|masks: PM_Init_Complete
+regs.h|/define  CXL_DVSEC_LOCK/s/BIT(0)/BIT(1)/|masks: CONFIG_LOCK
+regs.h|/CXL_DVSEC_MEM_INFO_VALID/s/BIT(0)/BIT(2)/|masks: Memory_Info_Valid
+regs.h|/CXL_DVSEC_MEM_ACTIVE/s/BIT(1)/BIT(2)/|masks: Memory_Active
+EOF
+}
+
 # Builds $1/test, for the mutant named $2, from the model in $1 and the objects
 # of the tests.
 build() {
@@ -143,8 +308,9 @@ build() {
 		flags=("-fsanitize=address,undefined"
 		       -fno-sanitize-recover=all)
 	fi
-	"$CC" -O1 -w "${flags[@]}" -I"$here/env" -o "$1/test" "$1/hdm.c" \
-		"$objects"/hdm_{test,check,gen,oracle}.o
+	"$CC" -O1 -w "${flags[@]}" -I"$here/env" -o "$1/test" "$1/$model.c" \
+		"$objects/$model"_{test,check,gen,oracle}.o \
+		"$objects"/{session,test}.o
 }
 
 # Runs the tests in $1, either -V or -P, and prints the names of those that
@@ -163,19 +329,19 @@ failures() {
 }
 
 copy() {
-	mkdir -p "$1" && cp "$model"/{hdm.c,hdm.h,regs.h} "$1"
+	mkdir -p "$1" && cp "$src/$model".[ch] "$src/regs.h" "$1"
 }
 
 # Mutant number $1: the rest of its TAP line to stdout; 0 if it was found
 mutant() {
 	local dir=$work/$1 line file name found
 
-	line=$(mutations | sed -n "$1p")
+	line=$("mutations_$model" | sed -n "$1p")
 	file=${line%%|*}
 	name=${line##*|}
 	line=${line#*|}
 	copy "$dir" && sed -i "${line%|*}" "$dir/$file" || return
-	if cmp -s "$dir/$file" "$model/$file"; then
+	if cmp -s "$dir/$file" "$src/$file"; then
 		echo "$1 - $name # the mutation changes nothing"
 		return 1
 	fi
@@ -189,8 +355,8 @@ mutant() {
 }
 
 ulimit -c 0
-if [ "${1-}" = --one ]; then
-	line=$(mutant "$2") && echo "ok $line" || echo "not ok $line"
+if [ "${2-}" = --one ]; then
+	line=$(mutant "$3") && echo "ok $line" || echo "not ok $line"
 	exit 0
 fi
 
@@ -201,10 +367,10 @@ if ! { copy "$work/0" && build "$work/0" ""; } ||
 	exit 1
 fi
 
-count=$(mutations | wc -l)
+count=$("mutations_$model" | wc -l)
 echo "TAP version 14"
 echo "1..$((count + 1))"
-seq "$count" | xargs -P "$(nproc)" -I{} "$0" --one {} >"$work/results"
+seq "$count" | xargs -P "$(nproc)" -I{} "$0" "$model" --one {} >"$work/results"
 sed 's/^\(not \)\?ok \([0-9]*\)/\2 &/' "$work/results" | sort -n |
 	cut -d' ' -f2-
 
