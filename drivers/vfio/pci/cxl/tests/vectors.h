@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Directed tests of the HDM decoder model, for KUnit and for user space
+ * Directed tests of the pure models, for KUnit and for user space
  *
- * A vector is a physical block and a list of steps. hdm_vector_run() takes it
- * through the model; both kinds of test only report what it returns. Numbers
- * are written out, not taken from regs.h: a wrong mask there has to show here.
+ * A vector is a physical block and a list of steps. hdm_vector_run() and
+ * dvsec_vector_run() take it through the model; both kinds of test only report
+ * what they return. Numbers are written out, not taken from regs.h: a wrong
+ * mask there has to show here.
  *
- * D(n) is where decoder n starts. Control bits: 0x00f granularity, 0x0f0 ways,
+ * HDM decoders: D(n) is where decoder n starts. Control bits: 0x00f granularity, 0x0f0 ways,
  * 0x100 LOCK, 0x200 COMMIT, 0x400 COMMITTED, 0x800 ERR_NOT_COMMITTED,
  * 0x1000 Type, 0x2000 BI.
+ *
+ * Device DVSEC: the dwords from offset 0 are headers (2), DVSEC ID and
+ * Capability at 0x08, Control and Status, Control2 and Status2 at 0x10, Lock
+ * and Capability2, Range 1 Size (high, low) at 0x18 and Base (high, low) at
+ * 0x20, the same of Range 2 at 0x28, and Capability3 at 0x38. Bits of
+ * Capability: 0x30 HDM_Count, 0x40 write-back, 0x80 CXL Reset, 0x800 Mem_Clr.
+ * Of Control2: 1 Disable_Caching, 2 and 4 initiate write-back and CXL Reset,
+ * 8 Mem_Clr. Of Status2: 1 Cache_Invalid, 2 Reset_Complete, 4 Reset_Error,
+ * 0x8000 PM_Init_Complete.
  */
 #ifndef VFIO_CXL_TESTS_VECTORS_H
 #define VFIO_CXL_TESTS_VECTORS_H
 
 #include <linux/types.h>
 
+#include "../dvsec.h"
 #include "../hdm.h"
 
 enum hdm_step_kind {
@@ -968,8 +979,8 @@ static const struct hdm_vector hdm_vectors[] = {
 #undef RESET
 #undef HW_4
 
-static bool hdm_vector_step(struct vfio_cxl_hdm *s,
-			    const struct hdm_step *step)
+static inline bool hdm_vector_step(struct vfio_cxl_hdm *s,
+				   const struct hdm_step *step)
 {
 	const u64 untouched = 0x0123456789abcdef;
 	struct vfio_cxl_hdm_effect effect;
@@ -1003,7 +1014,8 @@ static bool hdm_vector_step(struct vfio_cxl_hdm *s,
  * Return: 0 if all is as it should be, else 1 + the index of the step that was
  * not, or -1 when already vfio_cxl_hdm_init() did not do as @v says.
  */
-static int hdm_vector_run(const struct hdm_vector *v, struct vfio_cxl_hdm *s)
+static inline int hdm_vector_run(const struct hdm_vector *v,
+				 struct vfio_cxl_hdm *s)
 {
 	const int max = sizeof(v->steps) / sizeof(*v->steps);
 	int i;
@@ -1012,6 +1024,762 @@ static int hdm_vector_run(const struct hdm_vector *v, struct vfio_cxl_hdm *s)
 		return -1;
 	for (i = 0; i < max && v->steps[i].kind != HDM_STEP_END; i++)
 		if (!hdm_vector_step(s, &v->steps[i]))
+			return i + 1;
+	return 0;
+}
+
+enum dvsec_step_kind {
+	DVSEC_STEP_END,
+	DVSEC_STEP_READ,
+	DVSEC_STEP_WRITE,
+	DVSEC_STEP_DONE,
+	DVSEC_STEP_LIVE,
+	DVSEC_STEP_VIRAL,
+	DVSEC_STEP_FRESH,
+};
+
+/**
+ * struct dvsec_step - one call and what it must return
+ * @kind: which call
+ * @off: offset
+ * @len: length in bytes
+ * @val: value to write, or to be read, or Size Low of the hardware
+ * @effect: what a write must return, or what is reported as done
+ * @ok: whether that succeeded
+ */
+struct dvsec_step {
+	enum dvsec_step_kind kind;
+	u32 off;
+	unsigned int len;
+	u64 val;
+	unsigned int effect;
+	bool ok;
+};
+
+/**
+ * struct dvsec_vector - a test
+ * @name: what it shows
+ * @hw: the physical registers, from offset 0
+ * @len: length of the physical capability
+ * @steps: what to do, up to %DVSEC_STEP_END
+ */
+struct dvsec_vector {
+	const char *name;
+	u32 hw[15];
+	unsigned int len;
+	struct dvsec_step steps[40];
+};
+
+#define RD(o, l, v)	{ .kind = DVSEC_STEP_READ, .off = o, .len = l, .val = v }
+#define WR(o, l, v)	{ .kind = DVSEC_STEP_WRITE, .off = o, .len = l, .val = v }
+#define WR_ASK(o, l, v, e)						\
+	{ .kind = DVSEC_STEP_WRITE, .off = o, .len = l, .val = v, .effect = e }
+#define DONE(e)		{ .kind = DVSEC_STEP_DONE, .effect = e, .ok = true }
+#define FAILED(e)	{ .kind = DVSEC_STEP_DONE, .effect = e }
+#define LIVE(v)		{ .kind = DVSEC_STEP_LIVE, .val = v }
+#define VIRAL		{ .kind = DVSEC_STEP_VIRAL }
+#define FRESH		{ .kind = DVSEC_STEP_FRESH }
+
+/* Effects: write-back, CXL Reset, CXL Reset with Mem_Clr */
+#define WBI		1
+#define RST		2
+#define RST_CLR		6
+
+/* An accelerator as there may be, of 1 GiB at 0x1080000000, and all bits set */
+#define HW_ACCEL	.len = 0x3c, .hw = {				\
+	0x00010023, 0x03c11e98, 0x8ad70000, 0x00000006,			\
+	0x80000000, 0x00120000, 0x00000000, 0x40000003,			\
+	0x00000010, 0x80000000, 0x00000000, 0x00000000,			\
+	0x00000000, 0x00000000, 0x00000001 }
+#define HW_ONES		.len = 0x3c, .hw = {				\
+	0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,			\
+	0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,			\
+	0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,			\
+	0xffffffff, 0xffffffff, 0xffffffff }
+#define HW_CAP(cap)	.len = 0x3c, .hw = { [2] = (u32)(cap) << 16 }
+
+static const struct dvsec_vector dvsec_vectors[] = {
+	{
+		.name = "fresh: what is the hardware's, and what is not",
+		HW_ONES,
+		.steps = {
+			RD(0x00, 8, 0),
+			RD(0x08, 4, 0xffdfffff),
+			RD(0x0c, 4, 0x00000006),
+			RD(0x10, 4, 0x80000000),
+			RD(0x14, 4, 0xffff0000),
+			RD(0x18, 8, 0xffffffffffffffff),
+			RD(0x20, 8, 0),
+			RD(0x28, 8, 0),
+			RD(0x30, 8, 0),
+			RD(0x38, 4, 0xffffffff),
+			RD(0x3c, 4, 0),
+		},
+	}, {
+		.name = "fresh: what is always set",
+		HW_CAP(0),
+		.steps = {
+			RD(0x08, 4, 0),
+			RD(0x0c, 4, 0x00000002),
+			RD(0x10, 8, 0),
+			RD(0x18, 8, 0),
+			RD(0x20, 8, 0),
+			RD(0x38, 8, 0),
+		},
+	}, {
+		.name = "fresh: an accelerator",
+		HW_ACCEL,
+		.steps = {
+			RD(0x0a, 2, 0x8ad7),
+			RD(0x0c, 2, 0x0006),
+			RD(0x0e, 2, 0),
+			RD(0x10, 2, 0),
+			RD(0x12, 2, 0x8000),
+			RD(0x14, 2, 0),
+			RD(0x16, 2, 0x0012),
+			RD(0x18, 4, 0),
+			RD(0x1c, 4, 0x40000003),
+			RD(0x20, 4, 0),
+			RD(0x24, 4, 0),
+			RD(0x38, 4, 1),
+		},
+	}, {
+		.name = "HDM_Count: no range",
+		HW_CAP(0xffcf),
+		.steps = { RD(0x0a, 2, 0xffcf) },
+	}, {
+		.name = "HDM_Count: one range",
+		HW_CAP(0x0010),
+		.steps = { RD(0x0a, 2, 0x0010) },
+	}, {
+		.name = "HDM_Count: two ranges are one",
+		HW_CAP(0x0020),
+		.steps = { RD(0x0a, 2, 0x0010) },
+	}, {
+		.name = "HDM_Count: a reserved number is one",
+		HW_CAP(0x0030),
+		.steps = { RD(0x0a, 2, 0x0010) },
+	}, {
+		.name = "read-only: all that is the hardware's",
+		HW_ACCEL,
+		.steps = {
+			WR(0x00, 8, 0xffffffffffffffff),
+			WR(0x08, 4, 0xffffffff),
+			WR(0x08, 4, 0),
+			WR(0x12, 2, 0xffff),
+			WR(0x12, 2, 0),
+			WR(0x16, 2, 0xffff),
+			WR(0x16, 2, 0),
+			WR(0x18, 8, 0xffffffffffffffff),
+			WR(0x18, 8, 0),
+			WR(0x28, 8, 0xffffffffffffffff),
+			WR(0x30, 8, 0xffffffffffffffff),
+			WR(0x38, 8, 0xffffffffffffffff),
+			WR(0x38, 8, 0),
+			RD(0x00, 8, 0),
+			RD(0x08, 8, 0x000000068ad70000),
+			RD(0x10, 8, 0x0012000080000000),
+			RD(0x18, 8, 0x4000000300000000),
+			RD(0x20, 8, 0),
+			RD(0x28, 8, 0),
+			RD(0x30, 8, 0),
+			RD(0x38, 8, 1),
+		},
+	}, {
+		.name = "Control: what can be written",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0c, 2, 0xffff),
+			RD(0x0c, 4, 0x4fff),
+			WR(0x0c, 2, 0),
+			RD(0x0c, 4, 0x0002),
+			WR(0x0c, 4, 0x4001),
+			RD(0x0c, 4, 0x4003),
+			WR(0x0d, 1, 0x08),
+			RD(0x0c, 4, 0x0803),
+			WR(0x0c, 1, 0xf8),
+			RD(0x0c, 4, 0x08fa),
+			WR(0x0d, 1, 0xb7),
+			RD(0x0c, 4, 0x07fa),
+			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "Status: Viral_Status is cleared by a one",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0e, 2, 0xffff),
+			RD(0x0c, 4, 0x00000006),
+			VIRAL,
+			RD(0x0e, 2, 0x4000),
+			WR(0x0e, 2, 0xbfff),
+			WR(0x0c, 2, 0x4006),
+			WR(0x0e, 1, 0xff),
+			WR(0x0c, 4, 0xbfff4006),
+			RD(0x0c, 4, 0x40004006),
+			WR(0x0c, 4, 0x40000006),
+			RD(0x0c, 4, 0x00000006),
+			VIRAL,
+			WR(0x0f, 1, 0x40),
+			RD(0x0c, 4, 0x00000006),
+		},
+	}, {
+		.name = "Status: Viral_Status is not locked",
+		HW_ACCEL,
+		.steps = {
+			VIRAL,
+			WR(0x14, 2, 1),
+			RD(0x0e, 2, 0x4000),
+			WR(0x0c, 4, 0x40000000),
+			RD(0x0c, 4, 0x00000006),
+		},
+	}, {
+		.name = "Control2: what can be written",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0xfff9),
+			RD(0x10, 4, 0x80000009),
+			WR(0x10, 2, 0x0001),
+			RD(0x10, 4, 0x80000001),
+			WR(0x10, 1, 0x08),
+			WR(0x11, 1, 0xff),
+			RD(0x10, 4, 0x80000008),
+			WR(0x11, 3, 0),
+			RD(0x10, 4, 0x80000008),
+			WR(0x10, 4, 0),
+			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "Control: the same without any capability",
+		HW_CAP(0),
+		.steps = {
+			WR(0x0c, 2, 0xffff),
+			RD(0x0c, 4, 0x4fff),
+			WR(0x0c, 2, 0),
+			RD(0x0c, 4, 0x0002),
+		},
+	}, {
+		.name = "Control2: without any capability",
+		HW_CAP(0x173f),
+		.steps = {
+			WR(0x10, 2, 0xffff),
+			RD(0x10, 4, 0x00000001),
+			WR(0x10, 2, 0x0006),
+			RD(0x10, 4, 0),
+		},
+	}, {
+		.name = "write-back: only with its capability",
+		HW_CAP(0x0040),
+		.steps = {
+			WR_ASK(0x10, 2, 0xffff, WBI),
+			RD(0x10, 4, 0x00000001),
+			WR_ASK(0x10, 1, 0x02, WBI),
+			RD(0x10, 4, 0),
+			WR(0x10, 2, 0xfffd),
+			RD(0x10, 4, 0x00000001),
+		},
+	}, {
+		.name = "CXL Reset: only with its capability",
+		HW_CAP(0x0080),
+		.steps = {
+			WR_ASK(0x10, 2, 0xffff, RST),
+			RD(0x10, 4, 0x00000001),
+			WR_ASK(0x10, 1, 0x04, RST),
+			RD(0x10, 4, 0),
+			WR(0x10, 2, 0xfffb),
+			RD(0x10, 4, 0x00000001),
+		},
+	}, {
+		.name = "Mem_Clr: alone it asks for nothing",
+		HW_CAP(0x0800),
+		.steps = {
+			WR(0x10, 2, 0xffff),
+			RD(0x10, 4, 0x00000009),
+			WR(0x10, 2, 0),
+			RD(0x10, 4, 0),
+		},
+	}, {
+		.name = "CXL Reset: asked for and complete",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x0004, RST),
+			RD(0x10, 4, 0x80000000),
+			DONE(RST),
+			RD(0x10, 4, 0x80020000),
+			WR(0x12, 2, 0xffff),
+			WR(0x10, 2, 0),
+			RD(0x12, 2, 0x8002),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			RD(0x12, 2, 0x8000),
+			DONE(RST),
+			RD(0x12, 2, 0x8002),
+		},
+	}, {
+		.name = "CXL Reset: failed, and asked for again",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x0004, RST),
+			FAILED(RST),
+			RD(0x10, 4, 0x80040000),
+			WR(0x10, 4, 0xffff0000),
+			RD(0x12, 2, 0x8004),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			RD(0x12, 2, 0x8000),
+			DONE(RST),
+			RD(0x12, 2, 0x8002),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			FAILED(RST),
+			RD(0x12, 2, 0x8004),
+		},
+	}, {
+		.name = "CXL Reset: with Mem_Clr, set before",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0x0008),
+			WR_ASK(0x10, 2, 0x000c, RST_CLR),
+			RD(0x10, 4, 0x80000008),
+			DONE(RST_CLR),
+			RD(0x10, 4, 0x80020008),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "CXL Reset: with Mem_Clr, set and cleared by the same write",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 1, 0x0c, RST_CLR),
+			WR_ASK(0x10, 1, 0x04, RST),
+			WR_ASK(0x10, 4, 0xffff000c, RST_CLR),
+			FAILED(RST_CLR),
+			RD(0x10, 4, 0x80040008),
+		},
+	}, {
+		.name = "write-back: the cache is invalid while caching is off",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0x0001),
+			RD(0x12, 2, 0x8000),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			RD(0x10, 4, 0x80000001),
+			DONE(WBI),
+			RD(0x10, 4, 0x80010001),
+			WR(0x12, 2, 0),
+			WR(0x10, 2, 0x0001),
+			RD(0x10, 4, 0x80010001),
+			WR(0x10, 2, 0x0008),
+			RD(0x10, 4, 0x80000008),
+			WR(0x10, 2, 0x0001),
+			RD(0x10, 4, 0x80000001),
+		},
+	}, {
+		.name = "write-back: while caching is on it makes nothing invalid",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x0002, WBI),
+			DONE(WBI),
+			RD(0x10, 4, 0x80000000),
+			WR(0x10, 2, 0x0001),
+			RD(0x10, 4, 0x80000001),
+		},
+	}, {
+		.name = "write-back: in one write with Disable_Caching",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			DONE(WBI),
+			RD(0x10, 4, 0x80010001),
+			WR_ASK(0x10, 2, 0x0002, WBI),
+			RD(0x10, 4, 0x80000000),
+			DONE(WBI),
+			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "write-back: the next one starts afresh, and may fail",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			DONE(WBI),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			RD(0x10, 4, 0x80000001),
+			FAILED(WBI),
+			RD(0x10, 4, 0x80000001),
+		},
+	}, {
+		.name = "both doorbells: each has its own status",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 2, 0x000f, WBI | RST_CLR),
+			RD(0x10, 4, 0x80000009),
+			DONE(WBI | RST_CLR),
+			RD(0x10, 4, 0x80030009),
+			WR_ASK(0x10, 2, 0x0005, RST),
+			RD(0x10, 4, 0x80010001),
+			FAILED(RST),
+			RD(0x10, 4, 0x80050001),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			RD(0x10, 4, 0x80040001),
+			DONE(WBI),
+			RD(0x10, 4, 0x80050001),
+			WR_ASK(0x10, 2, 0x0007, WBI | RST),
+			FAILED(WBI | RST),
+			RD(0x10, 4, 0x80040001),
+		},
+	}, {
+		.name = "reports: of nothing",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0x0001),
+			DONE(0),
+			FAILED(0),
+			DONE(4),
+			FAILED(4),
+			RD(0x10, 4, 0x80000001),
+		},
+	}, {
+		.name = "lock: can be set, and not cleared",
+		HW_ACCEL,
+		.steps = {
+			WR(0x14, 2, 0xfffe),
+			RD(0x14, 4, 0x00120000),
+			WR(0x15, 1, 0x01),
+			RD(0x14, 4, 0x00120000),
+			WR(0x14, 2, 0xffff),
+			RD(0x14, 4, 0x00120001),
+			WR(0x14, 4, 0),
+			WR(0x14, 1, 0),
+			RD(0x14, 4, 0x00120001),
+		},
+	}, {
+		.name = "lock: freezes Control, Control2 and the base",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0c, 2, 0x4a55),
+			WR(0x10, 2, 0x0008),
+			WR(0x20, 4, 0x00000011),
+			WR(0x24, 4, 0x20000000),
+			WR(0x14, 1, 0x01),
+			WR(0x0c, 2, 0xb5aa),
+			WR(0x0c, 4, 0),
+			WR(0x0d, 1, 0xff),
+			WR(0x10, 1, 0x01),
+			WR(0x20, 8, 0),
+			WR(0x20, 8, 0xffffffffffffffff),
+			RD(0x0c, 4, 0x4a57),
+			RD(0x10, 4, 0x80000008),
+			RD(0x20, 8, 0x2000000000000011),
+		},
+	}, {
+		.name = "lock: the doorbells ring all the same",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0x0008),
+			WR(0x14, 1, 0x01),
+			WR_ASK(0x10, 2, 0x0004, RST_CLR),
+			RD(0x10, 4, 0x80000008),
+			DONE(RST_CLR),
+			RD(0x10, 4, 0x80020008),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			DONE(WBI),
+			RD(0x10, 4, 0x80020008),
+			WR_ASK(0x10, 2, 0x0004, RST_CLR),
+			FAILED(RST_CLR),
+			RD(0x10, 4, 0x80040008),
+		},
+	}, {
+		.name = "lock: Mem_Clr that was off stays so",
+		HW_ACCEL,
+		.steps = {
+			WR(0x10, 2, 0x0001),
+			WR(0x14, 1, 0x01),
+			WR_ASK(0x10, 2, 0x000e, WBI | RST),
+			RD(0x10, 4, 0x80000001),
+			DONE(WBI | RST),
+			RD(0x10, 4, 0x80030001),
+			WR(0x10, 2, 0),
+			RD(0x10, 4, 0x80030001),
+		},
+	}, {
+		.name = "lock: in one write, what precedes it is taken",
+		HW_ACCEL,
+		.steps = {
+			WR_ASK(0x10, 8, 0x000000010000000d, RST_CLR),
+			RD(0x10, 8, 0x0012000180000009),
+			WR(0x10, 8, 0),
+			RD(0x10, 8, 0x0012000180000009),
+		},
+	}, {
+		.name = "base: the guest's own, in units of 256 MiB",
+		HW_ACCEL,
+		.steps = {
+			WR(0x20, 8, 0xffffffffffffffff),
+			RD(0x20, 8, 0xf0000000ffffffff),
+			WR(0x20, 4, 0x00000004),
+			WR(0x24, 4, 0x50000000),
+			RD(0x20, 8, 0x5000000000000004),
+			RD(0x18, 8, 0x4000000300000000),
+			WR(0x24, 3, 0xffffff),
+			RD(0x24, 4, 0x50000000),
+			WR(0x27, 1, 0x9f),
+			RD(0x24, 4, 0x90000000),
+			WR(0x21, 1, 0x12),
+			RD(0x20, 8, 0x9000000000001204),
+		},
+	}, {
+		.name = "memory: valid and active as they are now",
+		HW_ACCEL,
+		.steps = {
+			LIVE(0xfffffffc),
+			RD(0x1c, 4, 0x40000000),
+			LIVE(0x00000001),
+			RD(0x1c, 4, 0x40000001),
+			LIVE(0x00000002),
+			RD(0x1c, 4, 0x40000002),
+			WR(0x1c, 4, 0xffffffff),
+			RD(0x1c, 4, 0x40000002),
+			LIVE(0xffffffff),
+			RD(0x18, 8, 0x4000000300000000),
+			RD(0x20, 8, 0),
+		},
+	}, {
+		.name = "straddling: Control, Status and Control2",
+		HW_ACCEL,
+		.steps = {
+			VIRAL,
+			WR_ASK(0x0d, 4, 0x0c40004f, RST_CLR),
+			RD(0x0c, 8, 0x8000000800004f06),
+			RD(0x0d, 4, 0x0800004f),
+			WR(0x0f, 2, 0x0100),
+			RD(0x0f, 2, 0x0100),
+			WR(0x09, 8, 0x00000000000000ff),
+			RD(0x08, 8, 0x000000028ad70000),
+			WR_ASK(0x0b, 8, 0xffff0affff0004ff, WBI),
+			RD(0x0c, 8, 0x8000000800000006),
+		},
+	}, {
+		.name = "straddling: Control2, Lock and what follows",
+		HW_ACCEL,
+		.steps = {
+			WR(0x11, 4, 0xfeffffff),
+			RD(0x10, 8, 0x0012000080000000),
+			WR_ASK(0x0e, 8, 0xffff000100070000, WBI | RST),
+			RD(0x10, 8, 0x0012000180000001),
+			RD(0x13, 3, 0x000180),
+			WR(0x1d, 8, 0xffffffffffffffff),
+			RD(0x1c, 8, 0x40000003),
+		},
+	}, {
+		.name = "straddling: base and second range",
+		HW_ACCEL,
+		.steps = {
+			WR(0x1e, 8, 0x9876543210abcdef),
+			RD(0x1e, 8, 0x0000543210ab4000),
+			WR(0x23, 8, 0xffffffa9876543ba),
+			RD(0x20, 8, 0xa0000000ba3210ab),
+		},
+	}, {
+		.name = "the end: beyond it, and near 2^32",
+		HW_ONES,
+		.steps = {
+			WR(0x3b, 8, 0),
+			RD(0x3b, 8, 0xff),
+			RD(0x36, 8, 0x0000ffffffff0000),
+			RD(0x3c, 8, 0),
+			WR(0x3c, 8, 0xffffffffffffffff),
+			RD(0x3c, 8, 0),
+			WR(0xfffffffc, 8, 0xffffffffffffffff),
+			WR(0xffffffff, 8, 0xffffffffffffffff),
+			WR(0x80000010, 4, 0xf),
+			WR(0x1010, 4, 0xf),
+			RD(0xfffffffc, 8, 0),
+			RD(0xffffffff, 8, 0),
+			RD(0x80000008, 8, 0),
+			RD(0x1008, 8, 0),
+			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "lengths: none, odd, and too many",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0c, 0, 0xffffffffffffffff),
+			WR(0x10, 0, 0xffffffffffffffff),
+			RD(0x0c, 8, 0x8000000000000006),
+			RD(0x0c, 0, 0),
+			RD(0x0c, 1, 0x06),
+			RD(0x0a, 3, 0x068ad7),
+			RD(0x08, 7, 0x000000068ad70000),
+			WR(0x20, 5, 0xffffffff12345678),
+			RD(0x20, 8, 0x12345678),
+			RD(0x20, 9, 0x12345678),
+			RD(0x1c, 0xffffffff, 0x1234567840000003),
+			WR(0x20, 9, 0xa00000000000001f),
+			RD(0x20, 8, 0xa00000000000001f),
+			RD(0x28, 4, 0),
+			WR(0x0c, 0xffffffff, 0),
+			RD(0x0c, 8, 0x8000000000000002),
+			RD(0x14, 4, 0x00120000),
+		},
+	}, {
+		.name = "short: without Capability3",
+		.len = 0x38,
+		.hw = { [2] = 0x08c00000, [14] = 0xffffffff },
+		.steps = {
+			RD(0x38, 4, 0),
+			RD(0x34, 8, 0),
+			WR_ASK(0x10, 2, 0x0004, RST),
+		},
+	}, {
+		.name = "short: a dword that is cut off is not there",
+		.len = 0x13,
+		.hw = { [2] = 0xffc00000, [3] = 0xffffffff, [4] = 0xffffffff },
+		.steps = {
+			RD(0x08, 8, 0x00000006ffc00000),
+			RD(0x10, 4, 0),
+			WR(0x10, 4, 0x0000ffff),
+			RD(0x10, 4, 0),
+			DONE(WBI | RST),
+			FAILED(WBI | RST),
+			LIVE(3),
+			RD(0x10, 8, 0),
+			RD(0x1c, 4, 0),
+			WR(0x14, 4, 1),
+			WR(0x0c, 2, 0),
+			RD(0x0c, 8, 0x0002),
+		},
+	}, {
+		.name = "short: without Lock nothing is locked",
+		.len = 0x14,
+		.hw = { [2] = 0x08800000, [5] = 0xffffffff },
+		.steps = {
+			WR(0x14, 4, 1),
+			RD(0x14, 4, 0),
+			WR(0x0c, 2, 0x0001),
+			RD(0x0c, 4, 0x0003),
+			WR_ASK(0x10, 8, 0x00000001ffff000c, RST_CLR),
+			RD(0x0c, 8, 0x0000000800000003),
+			WR(0x10, 1, 0),
+			RD(0x10, 4, 0),
+		},
+	}, {
+		.name = "short: headers only",
+		.len = 9,
+		.hw = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff },
+		.steps = {
+			RD(0x00, 8, 0),
+			RD(0x08, 8, 0),
+			WR(0x08, 8, 0xffffffffffffffff),
+			WR(0x0c, 8, 0xffffffffffffffff),
+			LIVE(3),
+			RD(0x08, 8, 0),
+			RD(0x18, 8, 0),
+		},
+	}, {
+		.name = "short: nothing at all",
+		.hw = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff },
+		.steps = {
+			RD(0x00, 8, 0),
+			WR(0x00, 8, 0xffffffffffffffff),
+			WR(0x0c, 8, 0xffffffffffffffff),
+			RD(0x0c, 8, 0),
+		},
+	}, {
+		.name = "longer than what is modelled",
+		.len = 0xffffffff,
+		.hw = { [2] = 0x0010ffff, [14] = 0x12345678 },
+		.steps = {
+			RD(0x08, 8, 0x000000020010ffff),
+			RD(0x38, 8, 0x12345678),
+			RD(0x3c, 8, 0),
+			WR(0x3c, 8, 0xffffffffffffffff),
+			RD(0x3c, 8, 0),
+		},
+	}, {
+		.name = "fresh again: leaves nothing of the past",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0c, 2, 0xffff),
+			WR_ASK(0x10, 2, 0x000f, WBI | RST_CLR),
+			DONE(WBI | RST_CLR),
+			WR(0x20, 8, 0xffffffffffffffff),
+			LIVE(0),
+			VIRAL,
+			WR(0x14, 2, 1),
+			RD(0x0c, 4, 0x40004fff),
+			RD(0x10, 8, 0x0012000180030009),
+			FRESH,
+			RD(0x08, 8, 0x000000068ad70000),
+			RD(0x10, 8, 0x0012000080000000),
+			RD(0x18, 8, 0x4000000300000000),
+			RD(0x20, 8, 0),
+			WR(0x0c, 2, 0x4000),
+			RD(0x0c, 4, 0x4002),
+		},
+	},
+};
+
+#undef RD
+#undef WR
+#undef WR_ASK
+#undef DONE
+#undef FAILED
+#undef LIVE
+#undef VIRAL
+#undef FRESH
+#undef WBI
+#undef RST
+#undef RST_CLR
+#undef HW_ACCEL
+#undef HW_ONES
+#undef HW_CAP
+
+static inline bool dvsec_vector_step(struct vfio_cxl_dvsec *s,
+				     const struct dvsec_vector *v,
+				     const struct dvsec_step *step)
+{
+	switch (step->kind) {
+	case DVSEC_STEP_READ:
+		return vfio_cxl_dvsec_read(s, step->off, step->len) ==
+		       step->val;
+	case DVSEC_STEP_WRITE:
+		return vfio_cxl_dvsec_write(s, step->off, step->len,
+					    step->val) == step->effect;
+	case DVSEC_STEP_DONE:
+		vfio_cxl_dvsec_done(s, step->effect, step->ok);
+		return true;
+	case DVSEC_STEP_LIVE:
+		vfio_cxl_dvsec_set_mem_status(s, step->val);
+		return true;
+	case DVSEC_STEP_VIRAL:
+		/* The model clears the bit, and nothing sets it but this. */
+		s->reg[3] |= 0x40000000;
+		return true;
+	case DVSEC_STEP_FRESH:
+		vfio_cxl_dvsec_init(s, v->hw, v->len);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * dvsec_vector_run - take a vector through the model
+ * @v: the vector
+ * @s: memory for the state
+ *
+ * Return: 0 if all is as it should be, else 1 + the index of the step that was
+ * not.
+ */
+static inline int dvsec_vector_run(const struct dvsec_vector *v,
+				   struct vfio_cxl_dvsec *s)
+{
+	const int max = sizeof(v->steps) / sizeof(*v->steps);
+	unsigned int n;
+	int i;
+
+	/* What was in that memory must not matter. */
+	for (n = 0; n < sizeof(*s); n++)
+		((u8 *)s)[n] = 0xff;
+	vfio_cxl_dvsec_init(s, v->hw, v->len);
+	for (i = 0; i < max && v->steps[i].kind != DVSEC_STEP_END; i++)
+		if (!dvsec_vector_step(s, v, &v->steps[i]))
 			return i + 1;
 	return 0;
 }
