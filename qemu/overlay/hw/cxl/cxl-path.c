@@ -193,10 +193,10 @@ static bool cxl_path_place(CXLPath *path, Error **errp)
     return false;
 }
 
-static void cxl_path_unmap(CXLPath *path)
+void cxl_path_withdraw(CXLPath *path)
 {
     if (path->committed) {
-        trace_cxl_path_unmap(path->dev->name, path->base, path->size);
+        trace_cxl_path_withdraw(path->dev->name, path->base, path->size);
         memory_region_del_subregion(&path->fw->mr, path->mr);
         path->committed = false;
     }
@@ -272,7 +272,7 @@ static void cxl_firmware_reset_enter(Object *obj, ResetType type)
     CXLPath *path;
 
     QTAILQ_FOREACH(path, &cxl_paths, next) {
-        cxl_path_unmap(path);
+        cxl_path_withdraw(path);
     }
 }
 
@@ -407,7 +407,7 @@ void cxl_path_unregister(CXLPath *path)
         return;
     }
 
-    cxl_path_unmap(path);
+    cxl_path_withdraw(path);
     if (path->fw && cxl_route_find(path->dev, &route, NULL)) {
         for (unsigned i = 0; i < route.nr_hops; i++) {
             uint32_t *cache_mem = route.hop[i].cache_mem;
@@ -430,7 +430,7 @@ void cxl_path_lost(CXLPath *path)
         return;
     }
 
-    cxl_path_unmap(path);
+    cxl_path_withdraw(path);
     if (path->dev->enabled &&
         !resettable_is_in_reset(OBJECT(pci_get_bus(path->dev)))) {
         cxl_path_try(cxl_path_commit, path);

@@ -24,10 +24,7 @@
  * taken firmware's decoders, the guest commits decoders, and the memory appears
  * where it says, provided that all decoders on the way say the same.
  *
- * Three kinds of state are reset at different times: scratch at every reset;
- * component registers and DVSECs, and with them where the memory appears, at
- * every reset but FLR, which must not disturb CXL.cache and CXL.mem; and the
- * content of the memory, never.
+ * What a reset takes is in cxl_type2_reset.c.
  */
 
 #include "qemu/osdep.h"
@@ -43,7 +40,6 @@
 #include "migration/vmstate.h"
 #include "system/hostmem.h"
 #include "cxl_type2.h"
-#include "trace.h"
 
 /* Chosen by this project, not registered in docs/specs/pci-ids.rst */
 #define CT2_DEVICE_ID       0x0c12
@@ -53,22 +49,8 @@
 #define CT2_MSIX_BAR        4
 #define CT2_MSIX_VECTORS    1
 
+#define CT2_PM_OFFSET       0x40
 #define CT2_PCIE_OFFSET     0x80
-#define CT2_AER_OFFSET      0x100
-#define CT2_DSN_OFFSET      (CT2_AER_OFFSET + PCI_ERR_SIZEOF)
-#define CT2_DVSEC_OFFSET    (CT2_DSN_OFFSET + PCI_EXT_CAP_DSN_SIZEOF)
-
-/* CXL r4.0 8.1.3: DVSEC CXL Capability, CXL Control and CXL Range 1 Size Low */
-#define CT2_CAP_CACHE       (1 << 0)
-#define CT2_CAP_IO          (1 << 1)
-#define CT2_CAP_MEM         (1 << 2)
-#define CT2_CAP_MEM_HWINIT  (1 << 3)
-#define CT2_CAP_HDM_COUNT_1 (1 << 4)
-#define CT2_CTRL_IO         (1 << 1)
-#define CT2_CTRL_MEM        (1 << 2)
-#define CT2_CTRL2_NO_CACHE  (1 << 0)
-#define CT2_RANGE_VALID     (1 << 0)
-#define CT2_RANGE_ACTIVE    (1 << 1)
 
 #define CT2_SN_NONE         UINT64_MAX
 
@@ -78,29 +60,10 @@ static bool ct2_path_commit(CXLPath *path, Error **errp)
     CXLType2Dev *s = container_of(path, CXLType2Dev, path);
 
     cxl_type2_regs_commit(s, path->base);
-    pci_word_test_and_set_mask(PCI_DEVICE(s)->config + CT2_DVSEC_OFFSET +
-                               offsetof(CXLDVSECDevice, ctrl), CT2_CTRL_MEM);
+    pci_word_test_and_set_mask(PCI_DEVICE(s)->config + CXL_TYPE2_DVSEC_OFFSET +
+                               offsetof(CXLDVSECDevice, ctrl),
+                               CXL_TYPE2_CTRL_MEM);
     return true;
-}
-
-static void ct2_reset(DeviceState *dev)
-{
-    CXLType2Dev *s = CXL_TYPE2(dev);
-    PCIDevice *d = PCI_DEVICE(dev);
-    bool flr = pci_get_word(d->config + d->exp.exp_cap + PCI_EXP_DEVCTL) &
-               PCI_EXP_DEVCTL_BCR_FLR;
-
-    trace_cxl_type2_reset(d->name, flr);
-    pcie_cap_deverr_reset(d);
-    memset(memory_region_get_ram_ptr(&s->scratch), 0, s->bar_size);
-    memory_region_set_dirty(&s->scratch, 0, s->bar_size);
-    if (flr) {
-        return;
-    }
-
-    cxl_type2_regs_reset(s);
-    memcpy(d->config + CT2_DVSEC_OFFSET, s->dvsecs, sizeof(s->dvsecs));
-    cxl_path_lost(&s->path);
 }
 
 static void ct2_write_config(PCIDevice *d, uint32_t addr, uint32_t val, int len)
@@ -108,60 +71,9 @@ static void ct2_write_config(PCIDevice *d, uint32_t addr, uint32_t val, int len)
     pci_default_write_config(d, addr, val, len);
     pcie_cap_flr_write_config(d, addr, val, len);
     pcie_aer_write_config(d, addr, val, len);
-}
-
-static void ct2_build_dvsecs(CXLType2Dev *s)
-{
-    CXLComponentState *cxl = &s->cxl_cstate;
-    uint8_t *wmask = PCI_DEVICE(s)->wmask;
-
-    cxl->pdev = PCI_DEVICE(s);
-    cxl->dvsec_offset = CT2_DVSEC_OFFSET;
-
-    cxl_component_create_dvsec(cxl, CXL2_DEVICE, PCIE_CXL_DEVICE_DVSEC_LENGTH,
-        PCIE_CXL_DEVICE_DVSEC, PCIE_CXL31_DEVICE_DVSEC_REVID,
-        (uint8_t *)&(CXLDVSECDevice) {
-            .cap = CT2_CAP_CACHE | CT2_CAP_IO | CT2_CAP_MEM |
-                   CT2_CAP_MEM_HWINIT | CT2_CAP_HDM_COUNT_1,
-            .ctrl = CT2_CTRL_IO,
-            .range1_size_hi = s->capacity >> 32,
-            .range1_size_lo = (uint32_t)s->capacity | CT2_RANGE_VALID |
-                              CT2_RANGE_ACTIVE,
-        });
-    /* Nothing in Control2 but Disable Caching has a capability behind it */
-    wmask[CT2_DVSEC_OFFSET + offsetof(CXLDVSECDevice, ctrl2)] =
-        CT2_CTRL2_NO_CACHE;
-
-    cxl_component_create_dvsec(cxl, CXL2_DEVICE, REG_LOC_DVSEC_LENGTH,
-        REG_LOC_DVSEC, REG_LOC_DVSEC_REVID,
-        (uint8_t *)&(CXLDVSECRegisterLocator) {
-            .reg0_base_lo = (uint32_t)s->component_offset | RBI_COMPONENT_REG |
-                            CT2_COMPONENT_BAR,
-            .reg0_base_hi = s->component_offset >> 32,
-        });
-
-    cxl_component_create_dvsec(cxl, CXL2_DEVICE, GPF_DEVICE_DVSEC_LENGTH,
-        GPF_DEVICE_DVSEC, GPF_DEVICE_DVSEC_REVID,
-        (uint8_t *)&(CXLDVSECDeviceGPF) {
-            .phase2_duration = 0x603, /* 3 seconds */
-            .phase2_power = 0x33, /* 0x33 milliwatts */
-        });
-
-    /*
-     * Cache, IO, Mem and 68-byte flits are there, but training with a root port
-     * of QEMU's, which has no CXL.cache, ends without Cache.
-     */
-    cxl_component_create_dvsec(cxl, CXL2_DEVICE,
-        PCIE_CXL3_FLEXBUS_PORT_DVSEC_LENGTH, PCIE_FLEXBUS_PORT_DVSEC,
-        PCIE_CXL3_FLEXBUS_PORT_DVSEC_REVID,
-        (uint8_t *)&(CXLDVSECPortFlexBus) {
-            .cap = 0x27,
-            .ctrl = 0x02,
-            .status = 0x26,
-            .rcvd_mod_ts_data_phase1 = 0xef,
-        });
-
-    assert(cxl->dvsec_offset == CT2_DVSEC_OFFSET + CXL_TYPE2_DVSEC_SIZE);
+    /* To D3 or back */
+    cxl_type2_memory_update(CXL_TYPE2(d));
+    cxl_type2_dvsec_write(CXL_TYPE2(d), addr, val, len);
 }
 
 static bool ct2_check(CXLType2Dev *s, Error **errp)
@@ -206,6 +118,11 @@ static bool ct2_check(CXLType2Dev *s, Error **errp)
                    "the BAR");
         return false;
     }
+    if (s->reset_timeout > CXL_TYPE2_RESET_TIMEOUT_MAX) {
+        error_setg(errp, "x-cxl-reset-timeout, %u, is above %u",
+                   s->reset_timeout, CXL_TYPE2_RESET_TIMEOUT_MAX);
+        return false;
+    }
     return true;
 }
 
@@ -241,6 +158,15 @@ static void ct2_realize(PCIDevice *d, Error **errp)
         return;
     }
 
+    if (pci_pm_init(d, CT2_PM_OFFSET, errp) < 0) {
+        return;
+    }
+    pci_set_word(d->config + CT2_PM_OFFSET + PCI_PM_PMC, PCI_PM_CAP_VER_1_2);
+    pci_set_word(d->config + CT2_PM_OFFSET + PCI_PM_CTRL,
+                 PCI_PM_CTRL_NO_SOFT_RESET);
+    pci_set_word(d->wmask + CT2_PM_OFFSET + PCI_PM_CTRL,
+                 PCI_PM_CTRL_STATE_MASK);
+
     if (pcie_endpoint_cap_init(d, CT2_PCIE_OFFSET) < 0) {
         error_setg(errp, "no room for the PCI Express capability");
         return;
@@ -249,14 +175,14 @@ static void ct2_realize(PCIDevice *d, Error **errp)
                               false);
     pcie_cap_flr_init(d);
     pcie_cap_deverr_init(d);
-    if (pcie_aer_init(d, PCI_ERR_VER, CT2_AER_OFFSET, PCI_ERR_SIZEOF,
+    if (pcie_aer_init(d, PCI_ERR_VER, CXL_TYPE2_AER_OFFSET, PCI_ERR_SIZEOF,
                       errp) < 0) {
         goto err_cap;
     }
     if (s->sn != CT2_SN_NONE) {
-        pcie_dev_ser_num_init(d, CT2_DSN_OFFSET, s->sn);
+        pcie_dev_ser_num_init(d, CXL_TYPE2_DSN_OFFSET, s->sn);
     }
-    ct2_build_dvsecs(s);
+    cxl_type2_dvsec_init(s);
 
     if (msix_init_exclusive_bar(d, CT2_MSIX_VECTORS, CT2_MSIX_BAR, errp)) {
         goto err_aer;
@@ -266,8 +192,8 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     if (!ct2_init_memory(s, errp)) {
         goto err_msix;
     }
-    memcpy(s->dvsecs, d->config + CT2_DVSEC_OFFSET, sizeof(s->dvsecs));
     cxl_type2_regs_init(s);
+    cxl_type2_reset_init(s);
 
     if (s->firmware_committed) {
         s->path = (CXLPath) {
@@ -284,6 +210,7 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     return;
 
 err_memory:
+    cxl_type2_reset_exit(s);
     host_memory_backend_set_mapped(s->memdev, false);
 err_msix:
     msix_uninit_exclusive_bar(d);
@@ -297,7 +224,8 @@ static void ct2_exit(PCIDevice *d)
 {
     CXLType2Dev *s = CXL_TYPE2(d);
 
-    cxl_type2_regs_reset(s);
+    cxl_type2_reset_exit(s);
+    cxl_type2_regs_reset(s, true);
     cxl_path_unregister(&s->path);
     host_memory_backend_set_mapped(s->memdev, false);
     msix_uninit_exclusive_bar(d);
@@ -321,6 +249,9 @@ static const Property ct2_props[] = {
     DEFINE_PROP_UINT8("hdm-decoders", CXLType2Dev, decoders, 1),
     DEFINE_PROP_SIZE("component-bar-size", CXLType2Dev, bar_size, 256 * KiB),
     DEFINE_PROP_SIZE("component-offset", CXLType2Dev, component_offset, 0),
+    DEFINE_PROP_BOOL("cxl-reset", CXLType2Dev, cxl_reset, true),
+    DEFINE_PROP_BOOL("cxl-reset-mem-clr", CXLType2Dev, mem_clr, true),
+    DEFINE_PROP_UINT8("x-cxl-reset-timeout", CXLType2Dev, reset_timeout, 1),
     /* What firmware should not do, to see that drivers refuse it */
     DEFINE_PROP_UINT8("x-commit-decoders", CXLType2Dev, commit_decoders, 1),
     DEFINE_PROP_BOOL("x-interleave", CXLType2Dev, interleave, false),
@@ -341,12 +272,15 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
     pc->revision = 1;
 
     mec->update = cxl_type2_regs_update;
+    mec->inject_uncorrectable = cxl_type2_inject_uncorrectable;
+    mec->inject_correctable = cxl_type2_inject_correctable;
 
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     dc->desc = "CXL Type-2 accelerator";
     dc->vmsd = &vmstate_ct2;
-    device_class_set_legacy_reset(dc, ct2_reset);
+    device_class_set_legacy_reset(dc, cxl_type2_reset);
     device_class_set_props(dc, ct2_props);
+    cxl_type2_reset_class_init(oc);
     object_class_property_set_description(oc, "memdev",
         "Memory backend that is the device's memory");
     object_class_property_set_description(oc, "sn", "PCI serial number");
@@ -362,12 +296,17 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
         "Size of BAR 0, which the component registers are in");
     object_class_property_set_description(oc, "component-offset",
         "Where in BAR 0 the 64 KiB of component registers are");
+    object_class_property_set_description(oc, "cxl-reset",
+        "Whether the device is capable of CXL Reset");
+    object_class_property_set_description(oc, "cxl-reset-mem-clr",
+        "Whether CXL Reset can clear the memory");
 }
 
 static const TypeInfo ct2_info = {
     .name = TYPE_CXL_TYPE2,
     .parent = TYPE_PCI_DEVICE,
     .instance_size = sizeof(CXLType2Dev),
+    .instance_init = cxl_type2_reset_instance_init,
     .class_init = ct2_class_init,
     .interfaces = (const InterfaceInfo[]) {
         { INTERFACE_CXL_DEVICE },

@@ -12,6 +12,15 @@
 #include "cxl_type2.h"
 #include "trace.h"
 
+/*
+ * CXL r4.0 8.2.4.19: Link Layer Ack Timer Control Register, of the CXL Link
+ * Capability. Nothing comes of it, but it takes what is written: Ack Force
+ * Threshold, and Ack or CRD Flush Retimer. They start as recommended.
+ */
+#define CT2_ACK_TIMER       ((CXL_LINK_REGISTERS_OFFSET + 0x28) / 4)
+#define CT2_ACK_TIMER_MASK  0x7ffff
+#define CT2_ACK_TIMER_RESET (0x10 | 0x1e << 9)
+
 #define HDM_STRIDE (A_CXL_HDM_DECODER1_BASE_LO - A_CXL_HDM_DECODER0_BASE_LO)
 
 static uint32_t *ct2_cache_mem(CXLType2Dev *s)
@@ -147,8 +156,9 @@ static void ct2_write_reg(void *opaque, hwaddr offset, uint64_t value,
         s->cxl_cstate.crb.cache_mem_regs_write_mask[offset / sizeof(*reg)];
     hwaddr n = (offset - A_CXL_HDM_DECODER0_BASE_LO) / HDM_STRIDE;
 
-    if (offset == A_CXL_RAS_UNC_ERR_STATUS ||
-        offset == A_CXL_RAS_COR_ERR_STATUS) {
+    if (offset == A_CXL_RAS_UNC_ERR_STATUS) {
+        cxl_type2_ras_clear(s, value & mask);
+    } else if (offset == A_CXL_RAS_COR_ERR_STATUS) {
         stl_le_p(reg, ldl_le_p(reg) & ~(value & mask));
     } else if (offset < A_CXL_HDM_DECODER0_BASE_LO || n >= s->decoders) {
         stl_le_p(reg, value);
@@ -166,18 +176,28 @@ static void ct2_write_reg(void *opaque, hwaddr offset, uint64_t value,
     }
 }
 
-void cxl_type2_regs_reset(CXLType2Dev *s)
+void cxl_type2_regs_reset(CXLType2Dev *s, bool cold)
 {
     const unsigned stride = HDM_STRIDE / sizeof(uint32_t);
     uint32_t *reg = ct2_cache_mem(s);
     uint32_t *mask = s->cxl_cstate.crb.cache_mem_regs_write_mask;
+    uint8_t ras[CXL_RAS_REGISTERS_SIZE];
 
     for (unsigned i = 0; i < s->decoders; i++) {
         ct2_unmap_direct(s, i);
     }
 
+    memcpy(ras, reg + R_CXL_RAS_UNC_ERR_STATUS, sizeof(ras));
     /* Type 3 is the layout of a device that has HDM decoders */
     cxl_component_register_init_common(reg, mask, CXL2_TYPE3_DEVICE, false);
+    if (cold) {
+        cxl_type2_ras_forget(s);
+    } else {
+        memcpy(reg + R_CXL_RAS_UNC_ERR_STATUS, ras, sizeof(ras));
+    }
+
+    stl_le_p(reg + CT2_ACK_TIMER, CT2_ACK_TIMER_RESET);
+    stl_le_p(mask + CT2_ACK_TIMER, CT2_ACK_TIMER_MASK);
     ARRAY_FIELD_DP32(reg, CXL_HDM_DECODER_CAPABILITY, DECODER_COUNT,
                      cxl_decoder_count_enc(s->decoders));
     ARRAY_FIELD_DP32(reg, CXL_HDM_DECODER_CAPABILITY, TARGET_COUNT, 0);
@@ -206,7 +226,8 @@ void cxl_type2_regs_init(CXLType2Dev *s)
     }
     s->special_ops.write = ct2_write_reg;
     s->cxl_cstate.crb.special_ops = &s->special_ops;
-    cxl_type2_regs_reset(s);
+    QTAILQ_INIT(&s->errors);
+    cxl_type2_regs_reset(s, true);
 }
 
 void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base)

@@ -104,6 +104,15 @@ void cxl_path_unregister(CXLPath *path);
 void cxl_path_lost(CXLPath *path);
 
 /**
+ * cxl_path_withdraw: the endpoint lost its decoder, and firmware has no part
+ * @path: a registered path, or a zeroed one, which is left alone
+ *
+ * As cxl_path_lost(), for a reset of the device alone that software asked the
+ * device for, so that it is up to software to commit the decoder again.
+ */
+void cxl_path_withdraw(CXLPath *path);
+
+/**
  * cxl_path_below: whether any registered path leads through a host bridge
  * @hb: a CXL host bridge
  */

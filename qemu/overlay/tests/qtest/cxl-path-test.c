@@ -1,0 +1,300 @@
+/*
+ * QTest testcase for QEMU in the role of CXL firmware, with cxl-type2
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <sys/wait.h>
+#include "libqtest.h"
+#include "hw/pci/pci_regs.h"
+#include "qobject/qdict.h"
+#include "cxl-type2-util.h"
+
+/* First fit in device order beside what was asked for; decoders by address */
+static void test_placement(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+
+    start(&t, MACHINE PXB RP(0) RP(1) RP(2) FILEMEM(0, "256M")
+          RAMMEM(1, "256M") RAMMEM(2, "512M")
+          TYPE2(2, "rp2") TYPE2(0, "rp0") TYPE2(1, "rp1"));
+    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 2)), 0, t.window,
+                   2 * CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 0)), 0,
+                   t.window + 2 * CHUNK, CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 1)), 0,
+                   t.window + 3 * CHUNK, CHUNK, CTRL_LOCKED);
+    hb = find_hdm(&t, t.hb);
+    assert_decoder(&t, hb, 0, t.window, 2 * CHUNK, CTRL_LOCKED);
+    g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(0)), ==, 2);
+    assert_decoder(&t, hb, 1, t.window + 2 * CHUNK, CHUNK, CTRL_LOCKED);
+    g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(1)), ==, 0);
+    assert_decoder(&t, hb, 2, t.window + 3 * CHUNK, CHUNK, CTRL_LOCKED);
+    g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(2)), ==, 1);
+    assert_in_file(&t, 0, t.window + 2 * CHUNK);
+    stop(&t);
+}
+
+static void test_wanted(void)
+{
+    CXLTest t = {};
+    g_autofree char *args = NULL;
+    uint64_t window;
+    uint64_t hb;
+
+    start(&t, MACHINE PXB);
+    window = t.window;
+    stop(&t);
+
+    args = g_strdup_printf(MACHINE PXB RP(0) RP(1) " -object "
+                           "memory-backend-file,id=mem0,mem-path=%%s,share=on,"
+                           "size=256M" RAMMEM(1, "512M") TYPE2(0, "rp0")
+                           ",cxl-fmws-base=0x%" PRIx64 TYPE2(1, "rp1"),
+                           window + 3 * CHUNK);
+    t = (CXLTest) {};
+    start(&t, args);
+    hb = find_hdm(&t, t.hb);
+    assert_decoder(&t, hb, 0, t.window, 2 * CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, hb, 1, t.window + 3 * CHUNK, CHUNK, CTRL_LOCKED);
+    assert_in_file(&t, 0, t.window + 3 * CHUNK);
+    stop(&t);
+}
+
+static void test_switch(void)
+{
+    CXLTest t = {};
+    uint64_t usp;
+
+    start(&t, MACHINE PXB RP(0)
+          " -device cxl-upstream,id=us0,bus=rp0"
+          " -device cxl-downstream,id=ds0,bus=us0,port=3,chassis=1,slot=0"
+          " -device cxl-downstream,id=ds1,bus=us0,port=5,chassis=1,slot=1"
+          FILEMEM(0, "256M") RAMMEM(1, "256M")
+          TYPE2(0, "ds0") TYPE2(1, "ds1"));
+    setup_bridge(&t, 12, 0, 13, 16, MMIO, 16 * MiB);
+    setup_bridge(&t, 13, 0, 14, 16, MMIO, 8 * MiB);
+    setup_bar(&t, 13, MMIO + 8 * MiB);
+    setup_bridge(&t, 14, 0, 15, 15, MMIO, 1 * MiB);
+    setup_bridge(&t, 14, 1, 16, 16, MMIO + 1 * MiB, 1 * MiB);
+    setup_bar(&t, 15, MMIO);
+    setup_bar(&t, 16, MMIO + 1 * MiB);
+
+    usp = find_hdm(&t, MMIO + 8 * MiB);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t hdm[] = {
+            find_hdm(&t, t.hb), usp, find_hdm(&t, MMIO + i * MiB)
+        };
+
+        assert_decoder(&t, hdm[0], i, t.window + i * CHUNK, CHUNK,
+                       CTRL_LOCKED);
+        assert_decoder(&t, hdm[1], i, t.window + i * CHUNK, CHUNK,
+                       CTRL_LOCKED);
+        assert_decoder(&t, hdm[2], 0, t.window + i * CHUNK, CHUNK,
+                       CTRL_LOCKED);
+        g_assert_cmphex(qtest_readl(t.qts, hdm[0] + HDM_TARGETS(i)), ==, 0);
+        g_assert_cmphex(qtest_readl(t.qts, hdm[1] + HDM_TARGETS(i)), ==,
+                        3 + 2 * i);
+    }
+    assert_in_file(&t, 0, t.window);
+    g_assert(is_memory(&t, t.window + CHUNK));
+    stop(&t);
+}
+
+G_GNUC_PRINTF(2, 0)
+static void assert_add_fails(CXLTest *t, const char *args, uint64_t base,
+                             const char *message)
+{
+    g_autofree char *cmd = g_strdup_printf("{'execute': 'device_add',"
+                                           " 'arguments': %s}", args);
+    QDict *rsp = qtest_qmp(t->qts, cmd, base);
+    QDict *error = qdict_get_qdict(rsp, "error");
+
+    g_assert_nonnull(error);
+    g_test_message("%s", qdict_get_str(error, "desc"));
+    g_assert_nonnull(strstr(qdict_get_str(error, "desc"), message));
+    qobject_unref(rsp);
+}
+
+static void test_hotplug(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+    uint16_t pos;
+
+    start(&t, MACHINE PXB ",hdm_for_passthrough=on" RP(0) RP(1)
+          FILEMEM(0, "256M") RAMMEM(1, "256M"));
+    hb = find_hdm(&t, t.hb);
+    assert_decoder(&t, hb, 0, 0, 0, 0);
+
+    /* an endpoint that firmware commits at once */
+    qtest_qmp_device_add(t.qts, "cxl-type2", "acc0",
+                         "{'bus': 'rp0', 'memdev': 'mem0'}");
+    assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
+    assert_in_file(&t, 0, t.window);
+
+    /* which powering up the slot does not spoil */
+    pos = find_cap(&t, 12, 0, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
+    qtest_writew(t.qts, cfg(12, 0, pos), PCI_EXP_SLTCTL_PWR_IND_ON);
+    assert_committed(&t);
+
+    /* the next one has to go above it */
+    qtest_qmp_device_add(t.qts, "cxl-type2", "acc1",
+                         "{'bus': 'rp1', 'memdev': 'mem1'}");
+    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+    g_assert(is_memory(&t, t.window + CHUNK));
+    qtest_qmp_device_del(t.qts, "acc1");
+    assert_decoder(&t, hb, 1, 0, 0, 0);
+    g_assert(!is_memory(&t, t.window + CHUNK));
+
+    assert_add_fails(&t, "{'driver': 'cxl-type2', 'id': 'acc1', 'bus': 'rp1',"
+                     " 'memdev': 'mem1', 'cxl-fmws-base': %" PRIu64 "}",
+                     t.window, "below committed decoders");
+    qtest_qmp_device_add(t.qts, "cxl-type2", "acc1",
+                         "{'bus': 'rp1', 'memdev': 'mem1'}");
+
+    reset(&t);
+    assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+    assert_in_file(&t, 0, t.window);
+    g_assert(is_memory(&t, t.window + CHUNK));
+    stop(&t);
+
+    /* a host bridge that started without decoders cannot lead anywhere */
+    t = (CXLTest) {};
+    start(&t, MACHINE PXB RP(0) FILEMEM(0, "256M"));
+    assert_add_fails(&t, "{'driver': 'cxl-type2', 'id': 'acc0', 'bus': 'rp0',"
+                     " 'memdev': 'mem0', 'cxl-fmws-base': %" PRIu64 "}",
+                     t.window, "started without HDM decoders");
+    stop(&t);
+}
+
+/* Neither realize nor completion of the machine may let these pass */
+static const struct {
+    const char *name;
+    const char *args;
+    const char *message;
+} bad[] = {
+    { "no-window",
+      "-nodefaults -m 128 -machine q35,cxl=on " PXB RP(0) RAMMEM(0, "256M")
+      TYPE2(0, "rp0"),
+      "no CXL fixed memory window targets host bridge 'cxl.0' alone; "
+      "add cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=256M" },
+    { "interleaved-window",
+      "-nodefaults -m 128 -machine q35,cxl=on,cxl-fmw.0.targets.0=cxl.0,"
+      "cxl-fmw.0.targets.1=cxl.1,cxl-fmw.0.size=1G " PXB
+      " -device pxb-cxl,id=cxl.1,bus=pcie.0,bus_nr=52" RP(0) RAMMEM(0, "256M")
+      TYPE2(0, "rp0"),
+      "add cxl-fmw.1.targets.0=cxl.0,cxl-fmw.1.size=256M" },
+    { "no-room",
+      MACHINE PXB RP(0) RP(1) RAMMEM(0, "768M") RAMMEM(1, "512M")
+      TYPE2(0, "rp0") TYPE2(1, "rp1"),
+      "cxl-type2 'acc1': no 512 MiB free in the windows of host bridge "
+      "'cxl.0': cxl-fmw.0 [" },
+    { "no-room-but",
+      MACHINE PXB RP(0) RP(1) RAMMEM(0, "768M") RAMMEM(1, "512M")
+      TYPE2(0, "rp0") TYPE2(1, "rp1"),
+      "cxl-fmw.0.size=1280M would do" },
+    { "wanted",
+      MACHINE PXB RP(0) RAMMEM(0, "256M")
+      TYPE2(0, "rp0") ",cxl-fmws-base=0x10000000",
+      "no 256 MiB free at 0x10000000" },
+    { "wanted-unaligned",
+      MACHINE PXB RP(0) RAMMEM(0, "256M")
+      TYPE2(0, "rp0") ",cxl-fmws-base=0x1000",
+      "0x1000 is not a multiple of 256 MiB" },
+    { "no-decoders",
+      MACHINE PXB ",hdm_for_passthrough=off" RP(0) RAMMEM(0, "256M")
+      TYPE2(0, "rp0"),
+      "which has hdm_for_passthrough=off" },
+    { "too-many",
+      "-nodefaults -m 128 -machine q35,cxl=on,cxl-fmw.0.targets.0=cxl.0,"
+      "cxl-fmw.0.size=4G " PXB RP(0) RP(1) RP(2) RP(3) RP(4)
+      RAMMEM(0, "256M") RAMMEM(1, "256M") RAMMEM(2, "256M") RAMMEM(3, "256M")
+      RAMMEM(4, "256M") TYPE2(0, "rp0") TYPE2(1, "rp1") TYPE2(2, "rp2")
+      TYPE2(3, "rp3") TYPE2(4, "rp4"),
+      "cxl-type2 'acc4': all 4 HDM decoders of pxb-cxl 'cxl.0' are taken" },
+    { "not-cxl",
+      MACHINE PXB RP(0) " -device pcie-root-port,id=p0,bus=pcie.0,chassis=9"
+      RAMMEM(0, "256M") TYPE2(0, "p0"),
+      "not below a CXL host bridge" },
+    { "memdev",
+      MACHINE PXB RP(0) " -device cxl-type2,bus=rp0", "memdev must be set" },
+    { "memdev-size",
+      MACHINE PXB RP(0) RAMMEM(0, "100M") TYPE2(0, "rp0"),
+      "size of memdev, 0x6400000, is not a multiple of 256 MiB" },
+    { "memdev-twice",
+      MACHINE PXB RP(0) RP(1) RAMMEM(0, "256M") TYPE2(0, "rp0")
+      " -device cxl-type2,memdev=mem0,bus=rp1", "memdev is used" },
+    { "component-offset",
+      MACHINE PXB RP(0) RAMMEM(0, "256M") TYPE2(0, "rp0")
+      ",component-offset=256K", "component-offset" },
+    { "component-bar-size",
+      MACHINE PXB RP(0) RAMMEM(0, "256M") TYPE2(0, "rp0")
+      ",component-bar-size=64K", "component-bar-size" },
+    { "hdm-decoders",
+      MACHINE PXB RP(0) RAMMEM(0, "256M") TYPE2(0, "rp0")
+      ",hdm-decoders=3", "hdm-decoders" },
+    { "reset-timeout",
+      MACHINE PXB RP(0) RAMMEM(0, "256M") TYPE2(0, "rp0")
+      ",x-cxl-reset-timeout=5", "x-cxl-reset-timeout, 5, is above 4" },
+};
+
+/* If QEMU does not exit, a signal ends it */
+static void set_alarm(gpointer data)
+{
+    alarm(60);
+}
+
+static void test_bad(const void *data)
+{
+    unsigned i = GPOINTER_TO_UINT(data);
+    g_autofree char *args = g_strdup_printf("%s -display none -accel qtest %s",
+                                            qtest_qemu_binary(NULL),
+                                            bad[i].args);
+    g_autofree char *err = NULL;
+    g_auto(GStrv) argv = g_strsplit_set(args, " ", -1);
+    GPtrArray *words = g_ptr_array_new();
+    int status;
+
+    for (char **word = argv; *word; word++) {
+        if (**word) {
+            g_ptr_array_add(words, *word);
+        }
+    }
+    g_ptr_array_add(words, NULL);
+    g_assert(g_spawn_sync(NULL, (char **)words->pdata, NULL,
+                          G_SPAWN_STDOUT_TO_DEV_NULL, set_alarm, NULL, NULL,
+                          &err, &status, NULL));
+    g_ptr_array_free(words, true);
+    g_test_message("%s", err);
+    g_assert(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    g_assert_nonnull(strstr(err, bad[i].message));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    if (!qtest_has_device("cxl-type2")) {
+        g_test_skip("no cxl-type2");
+        return 0;
+    }
+
+    qtest_add_func("/cxl-path/placement", test_placement);
+    qtest_add_func("/cxl-path/wanted", test_wanted);
+    qtest_add_func("/cxl-path/switch", test_switch);
+    qtest_add_func("/cxl-path/hotplug", test_hotplug);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_autofree char *name = g_strdup_printf("/cxl-path/bad/%s",
+                                                bad[i].name);
+
+        qtest_add_data_func(name, GUINT_TO_POINTER(i), test_bad);
+    }
+
+    return g_test_run();
+}
