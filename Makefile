@@ -33,13 +33,19 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make demo-shell   the host VM, and you at its prompt
 #:   make unit         tests of the register models, in user space
 #:   make lint         style and static checks
+#:   make tree         the driver in a kernel tree, built in several ways
 #:   make kselftest    the tests of the driver, in the host VM
+#:   make check-debug  the same and more, on a kernel that looks for faults
 demo-shell: image
 	@scripts/vm-run shell
 
-unit lint kselftest: %:
+unit lint kselftest tree: %:
 	@$(have_python)
 	@scripts/check $@
+
+check-debug:
+	@$(have_python)
+	@scripts/check debug
 
 #:   make setup        install the Debian packages that the rest needs
 #:   make kernel       build/kernel: the pinned Linux
@@ -87,5 +93,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check demo-shell unit lint kselftest setup kernel qemu image \
+.PHONY: help demo check check-debug demo-shell unit lint kselftest tree setup kernel qemu image \
 	modules modules_install clean distclean

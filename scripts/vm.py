@@ -29,7 +29,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 LOGS = os.path.join(BUILD, "logs")
 QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
-KERNEL = os.path.join(BUILD, "kernel", "arch/x86/boot/bzImage")
+KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
 IMAGES = os.path.join(BUILD, "images")
@@ -38,11 +38,11 @@ IMAGES = os.path.join(BUILD, "images")
 COMPLAINT = re.compile(
     r"BUG:|WARNING:|Oops|general protection|Call Trace|KASAN|UBSAN|INFO: task .* blocked|"
     r"Kernel panic|possible recursive locking|inconsistent lock state|refcount_t:|"
-    r"ODEBUG:|scheduling while atomic|self-detected stall|detected stalls")
+    r"kmemleak: .* leaks|ODEBUG:|scheduling while atomic|self-detected stall|detected stalls")
 
 
 class HostVM(Machine):
-    limit = 1500        # seconds that a machine may live
+    limit = 2400        # seconds that a machine may live
     memory = "3G"
     dpa_size = 256 << 20
 
@@ -160,12 +160,12 @@ class HostVM(Machine):
                 self.check_alive()
                 time.sleep(0.05)
 
-    def boot(self, timeout=120):
+    def boot(self, timeout=300):
         """Start it and wait until it takes commands."""
         self.start()
         self.wait_ready(timeout)
 
-    def start_guest(self, bdf, *qemu_args, env="", timeout=300):
+    def start_guest(self, bdf, *qemu_args, env="", timeout=900):
         """Start the guest with one device of the host VM; wait until it takes commands."""
         words = " ".join("'" + a.replace("'", r"'\''") + "'" for a in (bdf, "") + qemu_args)
         self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")

@@ -5,11 +5,22 @@
 
 accel_id=0x1b360x0c12	# QEMU's emulated accelerator, -device cxl-type2
 
+# param NAME: the value of vfio_cxl.NAME on the kernel's command line
+param()
+{
+	read -r words </proc/cmdline
+	for word in $words; do
+		case $word in "vfio_cxl.$1="*) echo "${word#*=}" ;; esac
+	done
+}
+
 # The PCI addresses of all emulated accelerators, in order.
 accels()
 {
 	for d in /sys/bus/pci/devices/*; do
-		[ "$(cat "$d/vendor")$(cat "$d/device")" != "$accel_id" ] || echo "${d##*/}"
+		read -r vendor <"$d/vendor"
+		read -r device <"$d/device"
+		[ "$vendor$device" != "$accel_id" ] || echo "${d##*/}"
 	done
 }
 
