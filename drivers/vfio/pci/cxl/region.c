@@ -222,7 +222,10 @@ static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 	if (pfn < first || pfn - first >= cxl->decoder.size >> PAGE_SHIFT)
 		return -EFAULT;
 	*pgoff = dpa_first_pgoff(cxl) + pfn - first;
-	return *pgoff < vma->vm_pgoff ? -EFAULT : 0;
+	/* The caller kills whoever this returns 0 for. */
+	if (*pgoff < vma->vm_pgoff || *pgoff - vma->vm_pgoff >= vma_pages(vma))
+		return -EFAULT;
+	return 0;
 }
 
 /**

@@ -2,7 +2,9 @@
 /*
  * The DPA region: device memory through mappings and through the device file.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -237,6 +239,73 @@ TEST_F(cxl, two_mappings)
 	munmap(b, 2 * SZ_2M);
 	a = vfio_cxl_mmap(dev, &dev->dpa, SZ_2M, SZ_2M);
 	EXPECT_TRUE(vfio_cxl_same(a, SZ_2M, 11));
+}
+
+static struct {
+	volatile sig_atomic_t code;
+	void *addr;
+} poison;
+
+static void on_poison(int sig, siginfo_t *info, void *context)
+{
+	poison.code = info->si_code;
+	poison.addr = info->si_addr;
+}
+
+/*
+ * Memory that went bad: who has it mapped gets a signal, and nobody else.
+ *
+ * Guards: region.c dpa_pfn_to_vma_pgoff(), register_pfn_address_space()
+ */
+TEST_F(cxl, memory_failure)
+{
+	struct sigaction sa = { .sa_sigaction = on_poison,
+				.sa_flags = SA_SIGINFO };
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 page[VFIO_CXL_PAGE_SIZE / 4];
+	const __u64 bad = SZ_2M + 5 * SZ_64K;
+	int ready[2], status = -1, fd;
+	char text[32], c, *p;
+	pid_t other;
+
+	fd = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY);
+	if (fd < 0)
+		SKIP(return, "no memory failure handling in this kernel");
+	vfio_cxl_xhost_page(dev, page);
+	snprintf(text, sizeof(text), "%#llx",
+		 vfio_cxl_hpa(page, dev->hdm) + bad);
+
+	/* Another process, which has mapped what is before it and after it */
+	ASSERT_EQ(0, pipe(ready));
+	other = fork();
+	ASSERT_LE(0, other);
+	if (!other) {
+		p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+		vfio_cxl_fill(p, SZ_2M, 1);
+		p = vfio_cxl_xmap_dpa(dev, 2 * SZ_2M, SZ_2M, SZ_2M, 0);
+		vfio_cxl_fill(p, SZ_2M, 1);
+		if (write(ready[1], "r", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(2);
+	}
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+
+	sigaction(SIGBUS, &sa, NULL);
+	p = vfio_cxl_xmap_dpa(dev, SZ_2M, SZ_2M, SZ_2M, 0);
+	vfio_cxl_fill(p, SZ_2M, 2);
+	EXPECT_EQ((ssize_t)strlen(text), write(fd, text, strlen(text))) {
+		TH_LOG("%s: %s", text, strerror(errno));
+	}
+	EXPECT_EQ(BUS_MCEERR_AR, poison.code);
+	EXPECT_EQ((void *)(p + bad - SZ_2M), poison.addr);
+
+	usleep(100 * 1000);
+	EXPECT_EQ(0, waitpid(other, &status, WNOHANG));
+	kill(other, SIGTERM);
+	EXPECT_EQ(other, waitpid(other, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	close(fd);
 }
 
 static bool stop;

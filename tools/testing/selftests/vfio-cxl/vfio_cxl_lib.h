@@ -201,13 +201,15 @@ bool vfio_cxl_emulate(const char *property, const char *value);
 
 /*
  * The fixture of nearly every test: the device, just opened. For files that
- * have included kselftest_harness.h before.
+ * have included kselftest_harness.h before, and do not define
+ * VFIO_CXL_OWN_FIXTURE.
  */
 #ifdef __KSELFTEST_HARNESS_H
 /* Each test closes the device, which takes as long as clearing its memory. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	300
 
+#ifndef VFIO_CXL_OWN_FIXTURE
 FIXTURE(cxl) {
 	struct vfio_cxl_dev dev;
 };
@@ -223,6 +225,7 @@ FIXTURE_TEARDOWN(cxl)
 {
 	vfio_cxl_close(&self->dev);
 }
+#endif
 #endif
 
 #endif /* VFIO_CXL_LIB_H */

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation fails once: bind, open, and what a user can do with an open
+ * device are tried again and again, each time with the next allocation
+ * failing, until none is left. A failure must be an error and nothing else:
+ * the same thing done right afterwards works.
+ *
+ * Needs a kernel with CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB and
+ * CONFIG_FAIL_PAGE_ALLOC. VFIO_CXL_FAIL_MAX limits the number of points.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#define VFIO_CXL_OWN_FIXTURE
+#include "vfio_cxl_lib.h"
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		perror(path);
+	close(fd);
+}
+
+/* The next allocation of this task but @n - 1 fails; 0: none does. */
+static void fail_nth(unsigned int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	put("/proc/thread-self/fail-nth", text);
+}
+
+/* Whether the failure has come */
+static bool failed(void)
+{
+	char text[16] = {};
+	int fd = open("/proc/thread-self/fail-nth", O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 && atoi(text) == 0;
+}
+
+static bool can_fail(void)
+{
+	if (access("/proc/thread-self/fail-nth", W_OK) ||
+	    access("/sys/kernel/debug/failslab", F_OK))
+		return false;
+	/* Also those that may wait; and no backtrace for each */
+	put("/sys/kernel/debug/failslab/verbose", "0");
+	put("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
+	put("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	return true;
+}
+
+static bool bound(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/drivers/vfio-cxl-pci/%s", vfio_cxl_bdf);
+	return !access(path, F_OK);
+}
+
+static void release_driver(void)
+{
+	if (bound())
+		put("/sys/bus/pci/drivers/vfio-cxl-pci/unbind", vfio_cxl_bdf);
+}
+
+/* Opened files: nothing but the system call that is meant may fail. */
+static int probe_fd;
+
+static int do_bind(struct vfio_cxl_dev *dev)
+{
+	return write(probe_fd, vfio_cxl_bdf, strlen(vfio_cxl_bdf)) < 0 ?
+	       -errno : 0;
+}
+
+static int do_open(struct vfio_cxl_dev *dev)
+{
+	return vfio_cxl_open(dev, vfio_cxl_bdf);
+}
+
+static int do_info(struct vfio_cxl_dev *dev)
+{
+	char buf[256] = {};
+	struct vfio_device_info *info = (void *)buf;
+	struct vfio_cxl_region r;
+	int rc = 0, i;
+
+	info->argsz = sizeof(buf);
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, info))
+		rc = -errno;
+	for (i = 0; i < 12; i++)
+		rc = vfio_cxl_region_info(dev, i, &r) ?: rc;
+	return rc;
+}
+
+static int do_map(struct vfio_cxl_dev *dev)
+{
+	char *p = vfio_cxl_mmap(dev, &dev->dpa, 0, 2 * SZ_2M);
+	int rc;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	rc = vfio_cxl_touch(p, true) ?: vfio_cxl_touch(p + SZ_2M, false);
+	munmap(p, 2 * SZ_2M);
+	return -rc;
+}
+
+static int do_rw(struct vfio_cxl_dev *dev)
+{
+	static char buf[2 * SZ_64K];
+	ssize_t n = vfio_cxl_read(dev, &dev->dpa, 0, buf, sizeof(buf));
+
+	if (n == sizeof(buf))
+		n = vfio_cxl_write(dev, &dev->dpa, 0, buf, sizeof(buf));
+	if (n == sizeof(buf))
+		n = vfio_cxl_read(dev, &dev->cfg, 0, buf, 4096) ?: 0;
+	return n < 0 ? n : 0;
+}
+
+static int do_reset(struct vfio_cxl_dev *dev)
+{
+	return ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+static int do_flr(struct vfio_cxl_dev *dev)
+{
+	return vfio_cxl_guest_flr(dev) ? 0 : -ENOTTY;
+}
+
+static int do_irqs(struct vfio_cxl_dev *dev)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} arg = {
+		.set.argsz = sizeof(arg),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.set.count = 1,
+		.fd = eventfd(0, 0),
+	};
+	int rc = 0;
+
+	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg))
+		rc = -errno;
+	close(arg.fd);
+	arg.set.count = 0;
+	arg.set.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg);
+	return rc;
+}
+
+static const struct {
+	const char *name;
+	int (*op)(struct vfio_cxl_dev *dev);
+	bool open;		/* on an open device */
+} ops[] = {
+	{ "bind", do_bind, false },
+	{ "open", do_open, false },
+	{ "info", do_info, true },
+	{ "map", do_map, true },
+	{ "rw", do_rw, true },
+	{ "reset", do_reset, true },
+	{ "flr", do_flr, true },
+	{ "irqs", do_irqs, true },
+};
+
+FIXTURE(fail) {
+	int probe;
+};
+
+FIXTURE_VARIANT(fail) {
+	unsigned int op;
+};
+
+/* The index of ops[] */
+FIXTURE_VARIANT_ADD(fail, bind) {
+	.op = 0,
+};
+
+FIXTURE_VARIANT_ADD(fail, open) {
+	.op = 1,
+};
+
+FIXTURE_VARIANT_ADD(fail, info) {
+	.op = 2,
+};
+
+FIXTURE_VARIANT_ADD(fail, map) {
+	.op = 3,
+};
+
+FIXTURE_VARIANT_ADD(fail, rw) {
+	.op = 4,
+};
+
+FIXTURE_VARIANT_ADD(fail, reset) {
+	.op = 5,
+};
+
+FIXTURE_VARIANT_ADD(fail, flr) {
+	.op = 6,
+};
+
+FIXTURE_VARIANT_ADD(fail, irqs) {
+	.op = 7,
+};
+
+FIXTURE_SETUP(fail)
+{
+	if (!can_fail())
+		SKIP(return, "no fault injection in this kernel");
+	probe_fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
+	ASSERT_LE(0, probe_fd);
+	self->probe = probe_fd;
+}
+
+FIXTURE_TEARDOWN(fail)
+{
+	close(self->probe);
+}
+
+/* As it should be before the operation, with nothing failing */
+static void prepare(unsigned int op, struct vfio_cxl_dev *dev)
+{
+	if (ops[op].op == do_bind) {
+		release_driver();
+		return;
+	}
+	if (!bound())
+		do_bind(dev);
+	if (ops[op].open && vfio_cxl_open(dev, vfio_cxl_bdf))
+		exit(1);
+}
+
+static void finish(unsigned int op, struct vfio_cxl_dev *dev, int rc)
+{
+	if (ops[op].open || (ops[op].op == do_open && !rc))
+		vfio_cxl_close(dev);
+}
+
+/* Guards: every error path of probe.c, main.c, region.c, ops.c */
+TEST_F_TIMEOUT(fail, each_allocation, 3600)
+{
+	const char *env = getenv("VFIO_CXL_FAIL_MAX");
+	unsigned int max = env ? atoi(env) : 100000, n, op = variant->op;
+	unsigned int errors = 0;
+	struct vfio_cxl_dev dev;
+	int rc;
+
+	for (n = 1; n <= max; n++) {
+		bool hit;
+
+		prepare(op, &dev);
+		fail_nth(n);
+		rc = ops[op].op(&dev);
+		hit = failed();
+		fail_nth(0);
+		errors += rc || (ops[op].op == do_bind && !bound());
+		finish(op, &dev, rc);
+
+		/* Once more, and right */
+		prepare(op, &dev);
+		rc = ops[op].op(&dev);
+		ASSERT_EQ(0, rc) {
+			TH_LOG("%s does not work after failure %u",
+			       ops[op].name, n);
+		}
+		if (ops[op].op == do_bind)
+			ASSERT_TRUE(bound());
+		finish(op, &dev, rc);
+		if (!hit)
+			break;
+	}
+	TH_LOG("%s: %u points, %u errors", ops[op].name, n - 1, errors);
+	EXPECT_LT(1, n);
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}
