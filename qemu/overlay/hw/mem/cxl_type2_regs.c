@@ -237,7 +237,7 @@ void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base)
     for (unsigned i = 0; i < s->commit_decoders; i++) {
         CXLHDMDecoder d = {
             .base = base + i * size,
-            .size = size,
+            .size = !i && s->commit_size ? s->commit_size : size,
             .ctrl = CXL_HDM_CTRL_LOCKED,
         };
 
