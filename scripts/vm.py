@@ -52,7 +52,7 @@ class HostVM(Machine):
         name           of the logs
         run            vfio_cxl.run for the host VM; "" serves commands
         accel_options  more properties of -device cxl-type2; None: no such device
-        devices        more arguments for QEMU
+        devices        more arguments for QEMU; -machine adds to the one that there is
         console        connect the serial console to this terminal
         """
         self.name = name
@@ -71,12 +71,17 @@ class HostVM(Machine):
         self.seen = 0
 
     def arguments(self):
+        # QEMU wants all windows in one -machine.
+        machine = "".join("," + self.devices[n + 1] for n, word in enumerate(self.devices)
+                          if word == "-machine")
+        devices = [word for n, word in enumerate(self.devices)
+                   if word != "-machine" and (not n or self.devices[n - 1] != "-machine")]
         tcg = os.environ.get("ACCEL") != "kvm" or not kvm_works()
         args = [
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
             "-accel", "tcg,thread=multi" if tcg else "kvm",
-            "-machine", "q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=4G" +
-            ("" if tcg else ",kernel-irqchip=split"),
+            "-machine", "q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=16G" +
+            machine + ("" if tcg else ",kernel-irqchip=split"),
             "-cpu", "max" if tcg else "host", "-smp", "2", "-m", self.memory,
             "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
             "-append", "console=ttyS0 panic=-1 " + self.append,
@@ -98,13 +103,13 @@ class HostVM(Machine):
         if self.console:
             ports = {}
             args += ["-chardev", f"stdio,id=con,signal=off,mux=on,logfile={self.log}",
-                     "-mon", "chardev=con"]
+                     "-object", "monitor-hmp,id=mon,chardev=con"]
         else:
             args += ["-chardev", f"file,id=con,path={self.log}"]
         args += ["-serial", "chardev:con"]
         # QEMU's monitor, for tests in the VM that have the device misbehave
         args += ["-chardev", "socket,id=monitor,path=monitor,server=on,wait=off",
-                 "-mon", "chardev=monitor,mode=control"]
+                 "-object", "monitor-qmp,id=monitor,chardev=monitor"]
         ports["monitor"] = "socket,path=monitor"
         for port, backend in ports.items():
             kind, options = backend.split(",", 1)
@@ -115,7 +120,7 @@ class HostVM(Machine):
                      f"mem-path={self.dpa}",
                      "-device", "cxl-type2,id=accel0,bus=rp0,memdev=m0" +
                      (self.accel_options and "," + self.accel_options)]
-        return args + self.devices
+        return args + devices
 
     def start(self):
         os.makedirs(RUN, exist_ok=True)

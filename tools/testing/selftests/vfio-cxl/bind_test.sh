@@ -7,7 +7,9 @@
 #
 # VFIO_CXL_PLAIN_BDF and VFIO_CXL_TYPE3_BDF name the devices to be refused; by
 # default the first PCI device without a driver that is no CXL device, and the
-# first of the CXL memory class.
+# first of the CXL memory class. VFIO_CXL_REFUSED is a list of BDF=REASON, more
+# devices to be refused, and what the log is to say (as a regular expression
+# without blanks).
 # Guards: decoder.c vfio_cxl_probe_device(), main.c vfio_cxl_probe()
 
 bdf=${1:-$VFIO_CXL_BDF}
@@ -61,10 +63,11 @@ left_behind()
 	echo $#
 }
 
-# Log lines about a device from the driver, and from the driver core about it
+# Log lines about a device from the driver. What the driver core adds to every
+# error but ENODEV has no reason in it.
 log_of()
 {
-	dmesg | grep -F "$1" | grep -E "$driver|error|fail"
+	dmesg | grep -F "$1" | grep -E "$driver|error|fail" | grep -v "probe with driver"
 }
 
 # refuse BDF NAME REASON: it must not bind, and say why in one line.
@@ -136,6 +139,11 @@ if [ -n "$type3" ]; then
 else
 	skip "CXL memory device" "there is none; VFIO_CXL_TYPE3_BDF names one"
 fi
+
+for spec in $VFIO_CXL_REFUSED; do
+	refuse "${spec%%=*}" "${spec%%=*}" "${spec#*=}"
+done
+[ -n "$VFIO_CXL_REFUSED" ] || skip "out of scope" "VFIO_CXL_REFUSED names no device"
 
 # Unbind and bind again
 bound=$(left_behind)

@@ -21,8 +21,8 @@
 #define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
 
-#define ROUNDS_PER_OPEN	100
-#define OPENS_PER_BIND	3
+#define ROUNDS_PER_OPEN	50
+#define OPENS_PER_BIND	2
 
 struct stress {
 	struct vfio_cxl_dev *dev;
