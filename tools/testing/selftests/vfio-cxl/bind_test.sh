@@ -152,6 +152,8 @@ unbound=$(left_behind)
 result "$([ "$bound" != "$unbound" ] && echo y)" "unbind takes things away"
 turns=0
 while [ $turns -lt 5 ]; do
+	# What the CXL core has left to do after unbind would undo a new bind.
+	sleep 1
 	echo $driver >"$pci/$bdf/driver_override"
 	echo "$bdf" >/sys/bus/pci/drivers_probe
 	[ "$(driver_of "$bdf")" = $driver ] || break
@@ -166,6 +168,7 @@ if [ $turns -lt 5 ]; then
 fi
 result "$([ $turns = 5 ] && echo y)" "bind and unbind 5 times"
 
+sleep 1
 echo $driver >"$pci/$bdf/driver_override"
 echo "$bdf" >/sys/bus/pci/drivers_probe
 result "$([ "$(driver_of "$bdf")" = $driver ] && echo y)" "bound at the end"

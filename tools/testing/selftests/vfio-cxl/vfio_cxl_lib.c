@@ -151,6 +151,34 @@ int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf)
 	return opened(dev, dev->fd < 0 ? -errno : 0);
 }
 
+bool vfio_cxl_bound(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-cxl-pci/%s",
+		 bdf);
+	return !access(path, F_OK);
+}
+
+bool vfio_cxl_bind(const char *bdf)
+{
+	unsigned int turns, stays;
+	int fd;
+
+	for (turns = 0; turns < 20; turns++) {
+		fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
+		if (fd < 0 || write(fd, bdf, strlen(bdf)) < 0)
+			fprintf(stderr, "# drivers_probe: %s\n",
+				strerror(errno));
+		close(fd);
+		for (stays = 0; stays < 10 && vfio_cxl_bound(bdf); stays++)
+			usleep(20 * 1000);
+		if (stays == 10)
+			return true;
+	}
+	return false;
+}
+
 void vfio_cxl_close(struct vfio_cxl_dev *dev)
 {
 	if (dev->fd > 0)

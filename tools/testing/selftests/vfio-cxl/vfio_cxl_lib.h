@@ -123,6 +123,14 @@ void vfio_cxl_args(int argc, char **argv);
 /* By the device's own file and iommufd, or by group and type1 container */
 int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf);
 int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf);
+/*
+ * Whether the driver has the device; bind it and wait until it stays bound. An
+ * unbind leaves work behind in the CXL core, detach_memdev(), that takes the
+ * driver away once more: from whoever has been bound meanwhile.
+ */
+bool vfio_cxl_bound(const char *bdf);
+bool vfio_cxl_bind(const char *bdf);
+
 /* On return the driver has closed the device too, if this was its only user. */
 void vfio_cxl_close(struct vfio_cxl_dev *dev);
 

@@ -133,15 +133,6 @@ static void release_driver(const char *bdf)
 	close(fd);
 }
 
-static bool bind(const char *bdf)
-{
-	int fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
-	bool ok = fd >= 0 && write(fd, bdf, strlen(bdf)) > 0;
-
-	close(fd);
-	return ok;
-}
-
 /* One time that the device is open; says whether it came to its end. */
 static bool one_open(unsigned int rounds, struct stress *s)
 {
@@ -225,7 +216,7 @@ TEST_F_TIMEOUT(stress, everything_at_once, 3600)
 		if (pid > 0) {
 			ASSERT_EQ(pid, waitpid(pid, &status, 0));
 			EXPECT_EQ(0, status);
-			ASSERT_TRUE(bind(vfio_cxl_bdf));
+			ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
 			unbinds++;
 			pid = -1;
 		}

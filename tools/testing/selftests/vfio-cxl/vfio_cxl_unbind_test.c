@@ -15,14 +15,6 @@
 
 #define DRIVER	"/sys/bus/pci/drivers/vfio-cxl-pci"
 
-static bool bound(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), DRIVER "/%s", vfio_cxl_bdf);
-	return !access(path, F_OK);
-}
-
 static bool put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -121,12 +113,11 @@ TEST_F(cxl, unbind_waits_for_the_user)
 	munmap(p, SZ_2M);
 	ASSERT_TRUE(wait_until(waitpid(pid, &status, WNOHANG) == pid));
 	EXPECT_EQ(0, status);
-	EXPECT_FALSE(bound());
+	EXPECT_FALSE(vfio_cxl_bound(vfio_cxl_bdf));
 	EXPECT_EQ(before - 1, claims());
 
 	/* Bound again, the memory is nobody's. */
-	ASSERT_TRUE(put("/sys/bus/pci/drivers_probe", vfio_cxl_bdf));
-	ASSERT_TRUE(bound());
+	ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
 	EXPECT_TRUE(vfio_cxl_zero(p, SZ_2M));
@@ -155,7 +146,7 @@ TEST_F(cxl, module_in_use)
 	EXPECT_EQ(0, claims());
 	/* It finds the devices by their driver_override. */
 	ASSERT_EQ(0, system("modprobe vfio-cxl-pci"));
-	ASSERT_TRUE(wait_until(bound()));
+	ASSERT_TRUE(wait_until(vfio_cxl_bound(vfio_cxl_bdf)));
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
 	EXPECT_TRUE(vfio_cxl_zero(p, SZ_2M));
