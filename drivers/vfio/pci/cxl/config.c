@@ -17,30 +17,21 @@ enum cfg_kind { CFG_CORE, CFG_READ_ONLY, CFG_DVSEC };
 /* Headers of a DVSEC: the core virtualizes the first dword of each */
 #define DVSEC_HDR_SIZE	(PCI_DVSEC_HEADER2 + 2)
 
-/*
- * What config space is at @pos, and how far it stays so. Read from the device
- * each time: config accesses are rare and the list is short.
- */
+/* What config space is at @pos, and how far it stays so */
 static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
 			      unsigned int *end)
 {
-	struct pci_dev *pdev = cxl->core.pdev;
-	u16 dvsec = 0;
-	u32 hdr;
+	unsigned int i;
 
-	*end = pdev->cfg_size;
-	while ((dvsec = pci_find_next_ext_capability(pdev, dvsec,
-						     PCI_EXT_CAP_ID_DVSEC))) {
-		unsigned int body, len;
+	*end = cxl->core.pdev->cfg_size;
+	for (i = 0; i < cxl->nr_dvsecs; i++) {
+		unsigned int dvsec = cxl->dvsecs[i].pos;
+		unsigned int len = cxl->dvsecs[i].len, body = dvsec;
 
-		pci_read_config_dword(pdev, dvsec + PCI_DVSEC_HEADER1, &hdr);
-		if (PCI_DVSEC_HEADER1_VID(hdr) != PCI_VENDOR_ID_CXL)
-			continue;
-		len = PCI_DVSEC_HEADER1_LEN(hdr);
-		body = dvsec == cxl->dvsec ? dvsec + DVSEC_HDR_SIZE : dvsec;
-
+		if (dvsec == cxl->dvsec)
+			body += DVSEC_HDR_SIZE;
 		if (pos < dvsec) {
-			*end = min_t(unsigned int, *end, dvsec);
+			*end = min(*end, dvsec);
 			continue;
 		}
 		if (pos >= dvsec + len)
@@ -96,9 +87,11 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		return count;
 	}
 
-	pci_read_config_dword(cxl->core.pdev,
-			      cxl->dvsec + PCI_DVSEC_CXL_RANGE_SIZE_LOW(0),
-			      &size_lo);
+	/* Waits while the device is in reset; one that is gone is not active. */
+	pci_user_read_config_dword(cxl->core.pdev, cxl->dvsec +
+				   PCI_DVSEC_CXL_RANGE_SIZE_LOW(0), &size_lo);
+	if (PCI_POSSIBLE_ERROR(size_lo))
+		size_lo = 0;
 	scoped_guard(mutex, &cxl->shadow_lock) {
 		vfio_cxl_dvsec_set_mem_status(&cxl->virt_dvsec, size_lo);
 		raw = cpu_to_le64(vfio_cxl_dvsec_read(&cxl->virt_dvsec, off,
@@ -107,40 +100,27 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
 }
 
-static bool is_asleep(struct pci_dev *pdev)
-{
-	return pdev->current_state == PCI_D3hot ||
-	       pdev->current_state == PCI_D3cold;
-}
-
 /*
  * Hand a piece to the core. What the write starts runs in this task: a reset
  * that comes meanwhile, on this task, is the guest's own FLR. To that the CXL
  * registers are as if nothing had happened (CXL r4.0 sec 9.5).
- *
- * A device that wakes up may have been reset inside.
  */
 static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		       size_t count, loff_t *ppos, bool iswrite)
 {
 	struct vfio_device *core_vdev = &cxl->core.vdev;
-	struct pci_dev *pdev = cxl->core.pdev;
-	bool asleep;
 	ssize_t done;
 
 	if (!iswrite)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
 
 	guard(mutex)(&cxl->config_lock);
-	asleep = cxl->committed && is_asleep(pdev);
-	if (asleep)
-		vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
+	vfio_cxl_power_settle(cxl);
 	cxl->reset_how = VFIO_CXL_RESET_KEEP;
 	WRITE_ONCE(cxl->reset_task, current);
 	done = vfio_pci_core_write(core_vdev, buf, count, ppos);
 	WRITE_ONCE(cxl->reset_task, NULL);
-	if (asleep && !is_asleep(pdev) && vfio_cxl_check_decoder(cxl))
-		vfio_cxl_gate_open(cxl, VFIO_CXL_POWER);
+	vfio_cxl_power_settle(cxl);
 	return done;
 }
 
@@ -200,16 +180,9 @@ ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
  */
 void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
 {
-	u32 hw[CXL_DVSEC_DEVICE_SIZE / 4] = {};
-	struct pci_dev *pdev = cxl->core.pdev;
-	unsigned int i, len;
-	u32 hdr;
+	u32 hw[CXL_DVSEC_DEVICE_SIZE / 4];
 
-	pci_read_config_dword(pdev, cxl->dvsec + PCI_DVSEC_HEADER1, &hdr);
-	len = PCI_DVSEC_HEADER1_LEN(hdr);
-	for (i = 0; i < ARRAY_SIZE(hw) && 4 * i < len; i++)
-		pci_read_config_dword(pdev, cxl->dvsec + 4 * i, &hw[i]);
-
+	memcpy(hw, cxl->dvsec_hw, sizeof(hw));
 	/* CXL Reset goes by way of the function's own. */
 	if (!cxl->core.reset_works)
 		hw[CXL_DVSEC_CAP / 4] &= ~(CXL_DVSEC_CAP_RESET |
@@ -217,7 +190,7 @@ void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
 					   CXL_DVSEC_CAP_RESET_MEM_CLR);
 
 	guard(mutex)(&cxl->shadow_lock);
-	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, len);
+	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, cxl->dvsec_len);
 	if (cxl->committed)
 		vfio_cxl_hdm_reset(&cxl->virt_hdm);
 }

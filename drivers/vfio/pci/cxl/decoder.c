@@ -118,21 +118,30 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_save_dvsec - remember how firmware configured the device
- * @cxl: device, being bound
+ * vfio_cxl_save_state - remember how firmware and the CXL core left the device
+ * @cxl: device, being bound; its memory is active if there is any
  */
-void vfio_cxl_save_dvsec(struct vfio_cxl_device *cxl)
+void vfio_cxl_save_state(struct vfio_cxl_device *cxl)
 {
+	const u32 reset = CXL_DVSEC_CAP_RESET | CXL_DVSEC_CAP_RESET_TMO |
+			  CXL_DVSEC_CAP_RESET_MEM_CLR;
 	struct pci_dev *pdev = cxl->core.pdev;
+	u32 *hw = cxl->dvsec_hw;
+	unsigned int i;
 
-	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
-			     &cxl->dvsec_ctrl);
-	pci_read_config_word(pdev, cxl->dvsec + CXL_DVSEC_CTRL2_STATUS2,
-			     &cxl->dvsec_ctrl2);
-	cxl->dvsec_ctrl2 &= ~(CXL_DVSEC_CTRL2_WBI | CXL_DVSEC_CTRL2_RESET |
-			      CXL_DVSEC_CTRL2_MEM_CLR);
-	pci_read_config_dword(pdev, cxl->dvsec + CXL_DVSEC_CAP,
-			      &cxl->dvsec_cap);
+	for (i = 0; i < ARRAY_SIZE(cxl->dvsec_hw) && 4 * i < cxl->dvsec_len; i++)
+		pci_read_config_dword(pdev, cxl->dvsec + 4 * i, &hw[i]);
+
+	/* It would reset the other functions, and those are somebody else's. */
+	if (pdev->multifunction)
+		hw[CXL_DVSEC_CAP / 4] &= ~reset;
+	cxl->dvsec_cap = hw[CXL_DVSEC_CAP / 4];
+	cxl->dvsec_ctrl = hw[CXL_DVSEC_CTRL_STATUS / 4];
+	cxl->dvsec_ctrl2 = hw[CXL_DVSEC_CTRL2_STATUS2 / 4] &
+			   (u16)~(CXL_DVSEC_CTRL2_WBI | CXL_DVSEC_CTRL2_RESET |
+				  CXL_DVSEC_CTRL2_MEM_CLR);
+	if (cxl->committed)
+		vfio_cxl_decoder_read(cxl, 0, &cxl->decoder);
 }
 
 /*
@@ -177,9 +186,17 @@ bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
 	}
 	if (!bar_is_set(cxl))
 		return false;
-	if (ctrl != cxl->dvsec_ctrl)
+	if (ctrl != cxl->dvsec_ctrl) {
 		pci_write_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
 				      cxl->dvsec_ctrl);
+		pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
+				     &ctrl);
+	}
+	if (ctrl != cxl->dvsec_ctrl) {
+		pci_err(pdev, "DVSEC Control is %#x, expected %#x; memory stays closed\n",
+			ctrl, cxl->dvsec_ctrl);
+		return false;
+	}
 	if (!vfio_cxl_wait_mem_active(cxl))
 		return false;
 

@@ -72,7 +72,9 @@ static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
 	if (rc)
 		return rc;
 
-	vfio_cxl_gate_open(cxl, VFIO_CXL_CLOSED | VFIO_CXL_POWER);
+	rc = vfio_cxl_gate_open(cxl, VFIO_CXL_CLOSED | VFIO_CXL_POWER);
+	if (rc)
+		return rc;
 	/* Whatever this user leaves behind, even if it is killed, is dirt. */
 	cxl->dirty = true;
 	return 0;

@@ -40,7 +40,6 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 	struct vfio_device_info info = {};
 	u32 argsz, end;
 	long rc;
-	u16 hw_cap;
 
 	if (get_user(argsz, &arg->argsz))
 		return -EFAULT;
@@ -60,11 +59,9 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 		return -EFAULT;
 	end = info.flags & VFIO_DEVICE_FLAGS_CAPS ? info.argsz : sizeof(info);
 
-	pci_read_config_word(cxl->core.pdev, cxl->dvsec + PCI_DVSEC_CXL_CAP,
-			     &hw_cap);
 	if (cxl->committed)
 		cap.flags |= VFIO_CXL_CAP_FIRMWARE_COMMITTED;
-	if (hw_cap & PCI_DVSEC_CXL_CACHE_CAPABLE)
+	if (cxl->dvsec_cap & CXL_DVSEC_CAP_CACHE)
 		cap.flags |= VFIO_CXL_CAP_CACHE_CAPABLE;
 
 	if (argsz < end + sizeof(cap)) {
@@ -111,6 +108,14 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 		guard(mutex)(&cxl->config_lock);
 		return vfio_cxl_reset(cxl, how);
 	}
+	case VFIO_DEVICE_PCI_HOT_RESET: {
+		long rc = vfio_pci_core_ioctl(core_vdev, cmd, arg);
+
+		/* It wakes the device up, also when it then fails. */
+		guard(mutex)(&cxl->config_lock);
+		vfio_cxl_power_settle(cxl);
+		return rc;
+	}
 	case VFIO_DEVICE_IOEVENTFD:
 		/*
 		 * Would let an eventfd write to the register page. The offset
@@ -139,7 +144,6 @@ int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
 		     void __user *arg, size_t argsz)
 {
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
-	bool awake;
 	int rc;
 
 	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
@@ -158,10 +162,7 @@ int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
 	guard(mutex)(&cxl->config_lock);
 	vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
 	rc = vfio_pci_core_ioctl_feature(core_vdev, flags, arg, argsz);
-	awake = (flags & VFIO_DEVICE_FEATURE_MASK) ==
-		VFIO_DEVICE_FEATURE_LOW_POWER_EXIT ? !rc : rc;
-	if (awake && vfio_cxl_check_decoder(cxl))
-		vfio_cxl_gate_open(cxl, VFIO_CXL_POWER);
+	vfio_cxl_power_settle(cxl);
 	return rc;
 }
 

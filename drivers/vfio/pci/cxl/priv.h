@@ -55,6 +55,20 @@ struct vfio_cxl_decoder {
 #define VFIO_CXL_IN_RESET	BIT(1)	/* a reset is under way, or failed */
 #define VFIO_CXL_POWER		BIT(2)	/* asleep, or not looked at since */
 #define VFIO_CXL_NO_DECODER	BIT(3)	/* decoder 0 is not as at bind */
+#define VFIO_CXL_FROZEN		BIT(4)	/* the link is, AER recovers it */
+
+/* CXL DVSECs of a function: those that are defined, and some room */
+#define VFIO_CXL_MAX_DVSECS	16
+
+/**
+ * struct vfio_cxl_dvsec_pos - where a CXL DVSEC is in config space
+ * @pos: offset of its header
+ * @len: bytes, header included
+ */
+struct vfio_cxl_dvsec_pos {
+	u16 pos;
+	u16 len;
+};
 
 /* What to do in a reset of our own making, see vfio_cxl_reset() */
 #define VFIO_CXL_RESET_KEEP	BIT(0)	/* the virtual registers stay */
@@ -77,8 +91,13 @@ struct vfio_cxl_mem {
  * struct vfio_cxl_device - a CXL device bound to vfio-cxl-pci
  * @core: the VFIO PCI device; must come first, see vfio_alloc_device()
  * @mem: set at bind, constant afterwards
+ * @dvsecs: all CXL DVSECs, lowest offset first. Found once: a device in reset
+ *	reads as if it had none, and nothing would filter writes to them.
+ * @nr_dvsecs: their number
  * @dvsec: offset of the Device DVSEC in config space
- * @dvsec_cap: its Capability register, constant
+ * @dvsec_len: its length in bytes
+ * @dvsec_hw: its registers at bind, what fresh virtual ones are made from
+ * @dvsec_cap: its Capability register, without what cannot be passed on
  * @dvsec_ctrl: its Control register at bind, to restore after a reset
  * @dvsec_ctrl2: its Control2 register at bind, without doorbells
  * @committed: firmware committed decoder 0
@@ -99,8 +118,9 @@ struct vfio_cxl_mem {
  * @reset_task: the task that holds @config_lock and may run into a reset
  * @reset_how: what to do in that reset
  * @reset_rc: what came of it
- * @gate_lock: protects @closed, @dpa
+ * @gate_lock: protects @closed, @reset_seq, @dpa
  * @closed: reasons for which the gate is closed
+ * @reset_seq: odd while a reset is under way; changes with each
  * @dirty: somebody's data may be in device memory; only touched by probe,
  *	open_device and close_device
  * @dpa: kernel mapping of the device memory. Set while the gate is open, and
@@ -115,7 +135,11 @@ struct vfio_cxl_device {
 	struct vfio_pci_core_device core;
 	struct vfio_cxl_mem *mem;
 
+	struct vfio_cxl_dvsec_pos dvsecs[VFIO_CXL_MAX_DVSECS];
+	unsigned int nr_dvsecs;
 	u16 dvsec;
+	u16 dvsec_len;
+	u32 dvsec_hw[CXL_DVSEC_DEVICE_SIZE / 4];
 	u16 dvsec_ctrl;
 	u16 dvsec_ctrl2;
 	u32 dvsec_cap;
@@ -141,6 +165,7 @@ struct vfio_cxl_device {
 
 	struct rw_semaphore gate_lock;
 	unsigned int closed;
+	unsigned int reset_seq;
 	void *dpa;
 	bool dirty;
 
@@ -170,7 +195,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);
 void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
 			   struct vfio_cxl_decoder *d);
 bool vfio_cxl_wait_mem_active(struct vfio_cxl_device *cxl);
-void vfio_cxl_save_dvsec(struct vfio_cxl_device *cxl);
+void vfio_cxl_save_state(struct vfio_cxl_device *cxl);
 bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl);
 
 /* reset.c: resets, and what of them is CXL's */
@@ -179,10 +204,11 @@ int vfio_cxl_reset(struct vfio_cxl_device *cxl, unsigned int how);
 int vfio_cxl_reset_clear(struct vfio_cxl_device *cxl);
 int vfio_cxl_write_back(struct vfio_cxl_device *cxl);
 bool vfio_cxl_check_decoder(struct vfio_cxl_device *cxl);
+void vfio_cxl_power_settle(struct vfio_cxl_device *cxl);
 
 /* region.c: the DPA region and its gate */
 void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why);
-void vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why);
+int vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why);
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl);
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl);
 int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl);

@@ -15,6 +15,36 @@
 /* One region covers at most what one VFIO region index can address. */
 #define DPA_SIZE_MAX	BIT_ULL(VFIO_PCI_OFFSET_SHIFT)
 
+/* Where the CXL DVSECs are; the Device DVSEC is known to be there. */
+static int find_dvsecs(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	u16 pos = 0;
+	u32 hdr;
+
+	while ((pos = pci_find_next_ext_capability(pdev, pos,
+						   PCI_EXT_CAP_ID_DVSEC))) {
+		struct vfio_cxl_dvsec_pos *d = &cxl->dvsecs[cxl->nr_dvsecs];
+
+		pci_read_config_dword(pdev, pos + PCI_DVSEC_HEADER1, &hdr);
+		if (PCI_DVSEC_HEADER1_VID(hdr) != PCI_VENDOR_ID_CXL)
+			continue;
+		if (cxl->nr_dvsecs++ == ARRAY_SIZE(cxl->dvsecs))
+			return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
+					     "more than %zu CXL DVSECs\n",
+					     ARRAY_SIZE(cxl->dvsecs));
+		d->pos = pos;
+		d->len = PCI_DVSEC_HEADER1_LEN(hdr);
+		if (pos == cxl->dvsec)
+			cxl->dvsec_len = d->len;
+	}
+	if (cxl->dvsec_len < CXL_DVSEC_RANGE2)
+		return dev_err_probe(&pdev->dev, -ENODEV,
+				     "Device DVSEC has %u bytes, too few\n",
+				     cxl->dvsec_len);
+	return 0;
+}
+
 /* Where the component registers are, and what is in their capability array. */
 static int find_comp_regs(struct vfio_cxl_device *cxl,
 			  const struct cxl_register_map *map)
@@ -44,16 +74,12 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 		    CXL_CM_PAGE_OFFSET;
 	cxl->hdm_offset = comp->hdm_decoder.offset - CXL_CM_PAGE_OFFSET;
 	cxl->hdm_len = comp->hdm_decoder.size;
-	if (comp->ras.valid)
-		cxl->ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
-
 	page = devm_ioremap(&pdev->dev, map->resource + CXL_CM_PAGE_OFFSET,
 			    CXL_CM_PAGE_SIZE);
 	if (!page)
 		return -ENOMEM;
 	cxl->regs = page;
 	cxl->hdm = page + cxl->hdm_offset;
-	vfio_cxl_save_ras(cxl);
 
 	hdr = readl(page);
 	nr = FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr) + 1;
@@ -66,6 +92,15 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 		return dev_err_probe(&pdev->dev, -ENODEV,
 				     "HDM decoders at %#x, %lu bytes, do not fit the register page\n",
 				     cxl->hdm_offset, comp->hdm_decoder.size);
+
+	if (comp->ras.valid &&
+	    comp->ras.offset >= CXL_CM_PAGE_OFFSET + 4 * nr &&
+	    comp->ras.offset % 4 == 0 &&
+	    comp->ras.offset + CXL_RAS_SIZE <=
+	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE) {
+		cxl->ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
+		vfio_cxl_save_ras(cxl);
+	}
 	return 0;
 }
 
@@ -203,11 +238,13 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 		return dev_err_probe(dev, -ENODEV,
 				     "link is not in CXL mode\n");
 
+	rc = find_dvsecs(cxl);
+	if (rc)
+		return rc;
 	rc = pcim_enable_device(pdev);
 	if (rc)
 		return dev_err_probe(dev, rc, "cannot be enabled\n");
 
-	vfio_cxl_save_dvsec(cxl);
 	cxl->mem = devm_cxl_dev_state_create(dev, CXL_DEVTYPE_DEVMEM,
 					     pci_get_dsn(pdev), cxl->dvsec,
 					     struct vfio_cxl_mem, cxlds, false);
@@ -233,5 +270,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	} else {
 		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
 	}
+	/* After the CXL core, which may have enabled what firmware had not */
+	vfio_cxl_save_state(cxl);
 	return 0;
 }

@@ -66,19 +66,23 @@ void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why)
  * vfio_cxl_gate_open - take back reasons for which the gate was closed
  * @cxl: device
  * @why: reasons that are no more; with the last one the gate opens
+ *
+ * Return: 0, also when there are other reasons; -ENOMEM if it should open and
+ * does not.
  */
-void vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why)
+int vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why)
 {
 	guard(rwsem_write)(&cxl->gate_lock);
 
 	cxl->closed &= ~why;
 	if (cxl->closed || cxl->dpa)
-		return;
+		return 0;
 	cxl->dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
 			    MEMREMAP_WB);
-	if (!cxl->dpa)
-		pci_err(cxl->core.pdev,
-			"cannot map device memory; it stays closed\n");
+	if (cxl->dpa)
+		return 0;
+	pci_err(cxl->core.pdev, "cannot map device memory; it stays closed\n");
+	return -ENOMEM;
 }
 
 static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -134,6 +138,8 @@ static int dpa_mmap(struct vfio_pci_core_device *core,
 	vma->vm_pgoff = dpa_first_pgoff(cxl) + pgoff;
 	vma->vm_private_data = cxl;
 	vma->vm_ops = &dpa_vm_ops;
+	/* As memremap() has it, which read() and write() go through */
+	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;
 }
@@ -277,21 +283,32 @@ void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl)
  * vfio_cxl_clear_dpa - zero all of the device memory with the CPU
  * @cxl: device, closed and quiet, with its decoder in place
  *
- * Return: 0, or -ENOMEM when the memory cannot be mapped.
+ * Return: 0, -ENOMEM when the memory cannot be mapped, or -EAGAIN when the
+ * device was reset meanwhile: some of the zeroes may not have arrived.
  */
 int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl)
 {
 	void *dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
 			     MEMREMAP_WB);
+	unsigned int seq;
+	int rc = 0;
 	u64 off;
 
 	if (!dpa)
 		return -ENOMEM;
-	for (off = 0; off < cxl->decoder.size; off += DPA_CHUNK) {
-		memset(dpa + off, 0, DPA_CHUNK);
+	scoped_guard(rwsem_read, &cxl->gate_lock)
+		seq = cxl->reset_seq;
+	for (off = 0; !rc && off < cxl->decoder.size; off += DPA_CHUNK) {
+		/* A reset waits for the piece, and nothing follows it. */
+		scoped_guard(rwsem_read, &cxl->gate_lock) {
+			if (seq & 1 || seq != cxl->reset_seq)
+				rc = -EAGAIN;
+			else
+				memset(dpa + off, 0, DPA_CHUNK);
+		}
 		cond_resched();
 	}
 	memunmap(dpa);
 	vm_unmap_aliases();
-	return 0;
+	return rc;
 }

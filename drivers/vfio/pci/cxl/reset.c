@@ -96,9 +96,12 @@ int vfio_cxl_write_back(struct vfio_cxl_device *cxl)
 {
 	int rc;
 
-	guard(rwsem_read)(&cxl->core.memory_lock);
+	/* Not during a reset, whoever does it */
+	if (!pci_cfg_access_trylock(cxl->core.pdev))
+		return -EAGAIN;
 	rc = write_back(cxl);
 	write_ctrl2(cxl, cxl->dvsec_ctrl2);
+	pci_cfg_access_unlock(cxl->core.pdev);
 	return rc;
 }
 
@@ -177,6 +180,7 @@ int vfio_cxl_reset(struct vfio_cxl_device *cxl, unsigned int how)
 	WRITE_ONCE(cxl->reset_task, current);
 	rc = vfio_pci_core_ioctl(&cxl->core.vdev, VFIO_DEVICE_RESET, 0);
 	WRITE_ONCE(cxl->reset_task, NULL);
+	vfio_cxl_power_settle(cxl);
 	return cxl->reset_rc ?: rc;
 }
 
@@ -224,6 +228,49 @@ bool vfio_cxl_check_decoder(struct vfio_cxl_device *cxl)
 	return ok;
 }
 
+static bool is_asleep(struct vfio_cxl_device *cxl)
+{
+	return cxl->core.pm_runtime_engaged ||
+	       cxl->core.pdev->current_state == PCI_D3hot ||
+	       cxl->core.pdev->current_state == PCI_D3cold;
+}
+
+/**
+ * vfio_cxl_power_settle - close the gate of a device that sleeps, or open it
+ * @cxl: device, open; the caller holds config_lock
+ *
+ * To be called before and after everything that may put the device to sleep or
+ * wake it up: waking up, it may have lost its decoder.
+ */
+void vfio_cxl_power_settle(struct vfio_cxl_device *cxl)
+{
+	lockdep_assert_held(&cxl->config_lock);
+
+	if (!cxl->committed ||
+	    (!is_asleep(cxl) && !(READ_ONCE(cxl->closed) & VFIO_CXL_POWER)))
+		return;
+	guard(rwsem_write)(&cxl->core.memory_lock);
+	if (is_asleep(cxl))
+		vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
+	else if (vfio_cxl_check_decoder(cxl))
+		vfio_cxl_gate_open(cxl, VFIO_CXL_POWER);
+}
+
+static void reset_begins(struct vfio_cxl_device *cxl, unsigned int why)
+{
+	scoped_guard(rwsem_write, &cxl->gate_lock)
+		cxl->reset_seq |= 1;
+	vfio_cxl_gate_close(cxl, why);
+}
+
+static void reset_is_over(struct vfio_cxl_device *cxl)
+{
+	guard(rwsem_write)(&cxl->gate_lock);
+	/* Not before recovery of the link is */
+	if (!(cxl->closed & VFIO_CXL_FROZEN))
+		cxl->reset_seq = (cxl->reset_seq | 1) + 1;
+}
+
 /* A reset that this task asked for, or 0 */
 static unsigned int reset_how(struct vfio_cxl_device *cxl)
 {
@@ -236,7 +283,7 @@ static void vfio_cxl_reset_prepare(struct pci_dev *pdev)
 	unsigned int how = reset_how(cxl);
 
 	if (cxl->committed)
-		vfio_cxl_gate_close(cxl, VFIO_CXL_IN_RESET);
+		reset_begins(cxl, VFIO_CXL_IN_RESET);
 	if (!(how & VFIO_CXL_RESET_CXL))
 		return;
 	if (how & VFIO_CXL_RESET_CLEAR)
@@ -251,38 +298,49 @@ static void vfio_cxl_reset_done(struct pci_dev *pdev)
 
 	if (!(how & VFIO_CXL_RESET_KEEP))
 		vfio_cxl_reset_shadow(cxl);
-	if (!cxl->committed || !vfio_cxl_check_decoder(cxl))
+	if (!cxl->committed)
+		return;
+	reset_is_over(cxl);
+	if (!vfio_cxl_check_decoder(cxl))
 		return;
 	if (how & VFIO_CXL_RESET_CXL && cxl->reset_rc) {
 		pci_err(pdev, "memory stays closed until a reset succeeds\n");
 		return;
 	}
-	vfio_cxl_gate_open(cxl, VFIO_CXL_IN_RESET | VFIO_CXL_POWER);
+	vfio_cxl_gate_open(cxl, VFIO_CXL_IN_RESET);
 }
 
 /*
  * A link that is frozen is reset next, which comes with no other callback
- * before recovery is over.
+ * before recovery is over. A reset of the function that somebody fits in
+ * between does not make the link good.
  */
 static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 						pci_channel_state_t state)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
 
-	if (cxl->committed && state != pci_channel_io_normal)
-		vfio_cxl_gate_close(cxl, VFIO_CXL_IN_RESET);
+	if (cxl->committed && state == pci_channel_io_frozen)
+		reset_begins(cxl, VFIO_CXL_FROZEN | VFIO_CXL_IN_RESET);
+	/* Given up: it is for the next reset to open the gate. */
+	if (cxl->committed && state == pci_channel_io_perm_failure) {
+		reset_begins(cxl, VFIO_CXL_IN_RESET);
+		vfio_cxl_gate_open(cxl, VFIO_CXL_FROZEN);
+	}
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
 static void vfio_cxl_resume(struct pci_dev *pdev)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
-	bool was_reset;
+	bool frozen;
 
 	scoped_guard(rwsem_read, &cxl->gate_lock)
-		was_reset = cxl->closed & VFIO_CXL_IN_RESET;
-	if (was_reset)
-		vfio_cxl_reset_done(pdev);
+		frozen = cxl->closed & VFIO_CXL_FROZEN;
+	if (!frozen)
+		return;
+	vfio_cxl_gate_open(cxl, VFIO_CXL_FROZEN);
+	vfio_cxl_reset_done(pdev);
 }
 
 const struct pci_error_handlers vfio_cxl_err_handlers = {
