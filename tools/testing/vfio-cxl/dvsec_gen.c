@@ -11,6 +11,7 @@
 
 #include <linux/array_size.h>
 
+#include "gen.h"
 #include "dvsec_check.h"
 
 enum {
@@ -22,32 +23,6 @@ enum {
 	BASE		= 0x20,
 	END		= 0x3c,
 };
-
-struct gen {
-	struct source *src;
-	const struct world *w;
-	struct op *op;
-	unsigned int n;
-};
-
-static unsigned int pick(struct gen *g, unsigned int n)
-{
-	return source_u8(g->src) % n;
-}
-
-static void emit(struct gen *g, unsigned int kind, u32 off, unsigned int len,
-		 u64 val)
-{
-	if (g->n == OPS_PER_ACTION)
-		return;
-	g->op[g->n++] = (struct op) {
-		.kind = kind,
-		.off = off,
-		.len = len,
-		.val = val,
-		.cut = source_u8(g->src),
-	};
-}
 
 /* What is there now, so that a write can leave it as it is. */
 static u64 current(struct gen *g, u32 off)

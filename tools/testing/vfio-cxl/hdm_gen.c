@@ -12,6 +12,7 @@
 
 #include <linux/array_size.h>
 
+#include "gen.h"
 #include "hdm_check.h"
 
 enum field {
@@ -25,32 +26,6 @@ enum {
 	CTRL_LOCK	= 0x100,
 	CTRL_COMMIT	= 0x200,
 };
-
-struct gen {
-	struct source *src;
-	const struct oracle *o;
-	struct op *op;
-	unsigned int n;
-};
-
-static unsigned int pick(struct gen *g, unsigned int n)
-{
-	return source_u8(g->src) % n;
-}
-
-static void emit(struct gen *g, unsigned int kind, u32 off,
-		 unsigned int len, u64 val)
-{
-	if (g->n == OPS_PER_ACTION)
-		return;
-	g->op[g->n++] = (struct op) {
-		.kind = kind,
-		.off = off,
-		.len = len,
-		.val = val,
-		.cut = source_u8(g->src),
-	};
-}
 
 static u32 field_off(unsigned int n, enum field f)
 {
@@ -80,7 +55,7 @@ static void emit_field(struct gen *g, unsigned int n, enum field f, u64 val)
 	case 4:
 		/* Control together with the SKIP that follows */
 		if (f == FIELD_CTRL)
-			val |= g->o->decoder[n].skip << 32;
+			val |= g->w->oracle.decoder[n].skip << 32;
 		emit(g, OP_WRITE, off, 8, val);
 		break;
 	default:
@@ -100,20 +75,20 @@ static unsigned int next_free(const struct oracle *o)
 
 static unsigned int pick_decoder(struct gen *g)
 {
-	unsigned int free = next_free(g->o), r = pick(g, 32);
+	unsigned int free = next_free(&g->w->oracle), r = pick(g, 32);
 
 	if (r < 20)
-		return free < g->o->count ? free : free - 1;
+		return free < g->w->oracle.count ? free : free - 1;
 	if (r < 24)
 		return free ? free - 1 : 0;
 	if (r < 26)
 		return 0;
-	return pick(g, g->o->count);
+	return pick(g, g->w->oracle.count);
 }
 
 static u64 pick_base(struct gen *g, unsigned int n)
 {
-	const struct oracle_decoder *d = &g->o->decoder[n];
+	const struct oracle_decoder *d = &g->w->oracle.decoder[n];
 	const struct oracle_decoder *prev = n ? d - 1 : NULL;
 	u64 end = prev ? prev->base + prev->size : 0;
 
@@ -147,8 +122,8 @@ static u64 pick_base(struct gen *g, unsigned int n)
 
 static u64 pick_size(struct gen *g, unsigned int n)
 {
-	const struct oracle_decoder *d = &g->o->decoder[n];
-	u64 left = g->o->capacity - oracle_used(g->o, n);
+	const struct oracle_decoder *d = &g->w->oracle.decoder[n];
+	u64 left = g->w->oracle.capacity - oracle_used(&g->w->oracle, n);
 
 	switch (pick(g, 24)) {
 	case 0:
@@ -181,8 +156,8 @@ static u64 pick_size(struct gen *g, unsigned int n)
 
 static u64 pick_skip(struct gen *g, unsigned int n)
 {
-	const struct oracle_decoder *d = &g->o->decoder[n];
-	u64 left = g->o->capacity - oracle_used(g->o, n);
+	const struct oracle_decoder *d = &g->w->oracle.decoder[n];
+	u64 left = g->w->oracle.capacity - oracle_used(&g->w->oracle, n);
 
 	switch (pick(g, 16)) {
 	case 0:
@@ -237,7 +212,7 @@ static void program(struct gen *g)
 {
 	unsigned int n = pick_decoder(g), what = pick(g, 64);
 
-	if (g->o->decoder[n].commit && what >= 8)
+	if (g->w->oracle.decoder[n].commit && what >= 8)
 		emit_field(g, n, FIELD_CTRL, 0);
 	if (what & 3)
 		emit_field(g, n, FIELD_SIZE, pick_size(g, n));
@@ -250,10 +225,11 @@ static void program(struct gen *g)
 /* Commit some more decoders, one after the other, as nobody can object to. */
 static void ascend(struct gen *g)
 {
-	unsigned int n = next_free(g->o), last = n + pick(g, ORACLE_DECODERS);
-	u64 base = n ? g->o->decoder[n - 1].base + g->o->decoder[n - 1].size : 0;
+	const struct oracle *o = &g->w->oracle;
+	unsigned int n = next_free(o), last = n + pick(g, ORACLE_DECODERS);
+	u64 base = n ? o->decoder[n - 1].base + o->decoder[n - 1].size : 0;
 
-	for (; n <= last && n < g->o->count; n++, base += ORACLE_UNIT) {
+	for (; n <= last && n < o->count; n++, base += ORACLE_UNIT) {
 		emit(g, OP_WRITE, field_off(n, FIELD_BASE), 8, base);
 		emit(g, OP_WRITE, field_off(n, FIELD_SIZE), 8, ORACLE_UNIT);
 		emit(g, OP_WRITE, field_off(n, FIELD_SKIP), 8, 0);
@@ -297,12 +273,12 @@ static void raw_write(struct gen *g)
 		off = ctrl + 1 - pick(g, len < 6 ? 6 : len);
 	} else {
 		off = (source_u8(g->src) | source_u8(g->src) << 8) %
-		      (oracle_length(g->o) + 8);
+		      (oracle_length(&g->w->oracle) + 8);
 		ctrl = off;
 	}
 
 	for (i = 0; i < len; i++)
-		val |= (u64)oracle_read(g->o, (u64)off + i) << 8 * i;
+		val |= (u64)oracle_read(&g->w->oracle, (u64)off + i) << 8 * i;
 
 	switch (pick(g, 8)) {
 	case 0:
@@ -351,7 +327,7 @@ static void anything(struct gen *g)
 	default:
 		if (pick(g, 2))
 			off = (source_u8(g->src) | source_u8(g->src) << 8) %
-			      (oracle_length(g->o) + 8);
+			      (oracle_length(&g->w->oracle) + 8);
 	}
 
 	switch (pick(g, 8)) {
@@ -374,7 +350,7 @@ unsigned int gen_ops(struct source *src, const struct world *w, bool wild,
 		     struct op *op)
 {
 	const struct oracle *o = &w->oracle;
-	struct gen g = { .src = src, .o = o, .op = op };
+	struct gen g = { .src = src, .w = w, .op = op };
 	unsigned int free = next_free(o), action = pick(&g, 64);
 
 	if (wild && pick(&g, 2))
