@@ -67,9 +67,10 @@ class Chain:
     def check(self, ok, what, found=""):
         self.checks.append(bool(ok))
         if self.tap:
-            print(f"{'ok' if ok else 'not ok'} {len(self.checks)} - {what}", flush=True)
             if not ok:
-                self.say(f"found: {found}")
+                for line in f"found: {found}".splitlines():
+                    self.say(line)
+            print(f"{'ok' if ok else 'not ok'} {len(self.checks)} - {what}", flush=True)
         else:
             print(f"  {'yes' if ok else 'NO '}  {what}{'' if ok else f' (found: {found})'}", flush=True)
 

@@ -4,7 +4,8 @@
 A stream may hold several documents one after the other. Results that are
 indented are a subtest of the next result that is less so, and what is counted
 are the innermost ones. A plan that is missing, or that does not agree with
-what was seen, is a failed test.
+what was seen, is a failed test. The last comments before a failed result, which is
+where kselftest_harness explains it, are told with it.
 """
 
 import re
@@ -13,6 +14,7 @@ VERSION = re.compile(r"^( *)K?TAP version \d+")
 PLAN = re.compile(r"^( *)1\.\.(\d+) *(?:# *SKIP *(.*))?", re.IGNORECASE)
 RESULT = re.compile(r"^( *)(not ok|ok)\b *(\d*) *(?:- *)?(.*)$")
 DIRECTIVE = re.compile(r"#\s*(SKIP|TODO|XFAIL)\b", re.IGNORECASE)
+COMMENT = re.compile(r"^ *# +(.*)$")
 BAIL = re.compile(r"^ *Bail out!")
 
 
@@ -36,6 +38,7 @@ class Tap:
         self.failures = []
         self.skips = []
         self.open = []              # documents, outermost first
+        self.comments = []          # since the last result
         self.last = "the start"
 
     @property
@@ -55,6 +58,8 @@ class Tap:
             self._result(self._document(match, lambda top: False), match)
         elif BAIL.match(text):
             self._count("failed", text.strip())
+        elif comment := COMMENT.match(text):
+            self.comments.append(comment[1])
 
     def close(self):
         while self.open:
@@ -107,5 +112,8 @@ class Tap:
         elif directive and (directive[1].upper() == "SKIP" or match[2] == "not ok"):
             self._count("skipped", text)
         else:
-            self._count("passed" if match[2] == "ok" else "failed", text)
+            passed = match[2] == "ok"
+            self._count("passed" if passed else "failed",
+                        text if passed else "\n    # ".join([text, *self.comments[-4:]]))
+        self.comments.clear()
         self.open.append(document)

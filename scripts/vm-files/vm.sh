@@ -26,16 +26,19 @@ accels()
 
 # bind DRIVER BDF: hand a device to a driver. The modules that find the CXL
 # topology come first, as at boot on a real host; and what kmod would load as
-# a soft dependency, which busybox does not know.
+# a soft dependency, which busybox does not know. A device that loading the
+# driver has bound is left alone: what the CXL core has queued at an unbind
+# would undo the next bind (see Documentation/driver-api/vfio-cxl.rst).
 bind()
 {
 	modprobe -a cxl_acpi cxl_port cxl_mem cxl_pci || return
 	case $1 in vfio*) modprobe vfio_iommu_type1 || return ;; esac
 	modprobe "$1" || return
+	[ "$(driver_of "$2")" != "$1" ] || return 0
 	unbind "$2"
 	echo "$1" >"/sys/bus/pci/devices/$2/driver_override"
 	echo "$2" >/sys/bus/pci/drivers_probe
-	[ -e "/sys/bus/pci/devices/$2/driver" ]
+	[ "$(driver_of "$2")" = "$1" ]
 }
 
 unbind()
@@ -43,4 +46,8 @@ unbind()
 	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
 }
 
-driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")" 2>/dev/null; }
+# driver_of BDF: the name of its driver, or nothing
+driver_of()
+{
+	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || basename "$(readlink "/sys/bus/pci/devices/$1/driver")"
+}

@@ -145,6 +145,20 @@ for spec in $VFIO_CXL_REFUSED; do
 done
 [ -n "$VFIO_CXL_REFUSED" ] || skip "out of scope" "VFIO_CXL_REFUSED names no device"
 
+# What the CXL core has left to do after unbind would undo a new bind.
+bind_until_it_stays()
+{
+	tries=0
+	echo $driver >"$pci/$bdf/driver_override"
+	while [ $tries -lt 10 ]; do
+		echo "$bdf" >/sys/bus/pci/drivers_probe
+		sleep 1
+		[ "$(driver_of "$bdf")" != $driver ] || return 0
+		tries=$((tries + 1))
+	done
+	return 1
+}
+
 # Unbind and bind again
 bound=$(left_behind)
 echo "$bdf" >/sys/bus/pci/drivers/$driver/unbind
@@ -152,11 +166,7 @@ unbound=$(left_behind)
 result "$([ "$bound" != "$unbound" ] && echo y)" "unbind takes things away"
 turns=0
 while [ $turns -lt 5 ]; do
-	# What the CXL core has left to do after unbind would undo a new bind.
-	sleep 1
-	echo $driver >"$pci/$bdf/driver_override"
-	echo "$bdf" >/sys/bus/pci/drivers_probe
-	[ "$(driver_of "$bdf")" = $driver ] || break
+	bind_until_it_stays || break
 	[ "$(left_behind)" = "$bound" ] || break
 	echo "$bdf" >/sys/bus/pci/drivers/$driver/unbind
 	[ "$(left_behind)" = "$unbound" ] || break

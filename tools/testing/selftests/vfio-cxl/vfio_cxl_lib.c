@@ -171,9 +171,9 @@ bool vfio_cxl_bind(const char *bdf)
 			fprintf(stderr, "# drivers_probe: %s\n",
 				strerror(errno));
 		close(fd);
-		for (stays = 0; stays < 10 && vfio_cxl_bound(bdf); stays++)
+		for (stays = 0; stays < 25 && vfio_cxl_bound(bdf); stays++)
 			usleep(20 * 1000);
-		if (stays == 10)
+		if (stays == 25)
 			return true;
 	}
 	return false;
