@@ -193,13 +193,45 @@ static bool cxl_path_place(CXLPath *path, Error **errp)
     return false;
 }
 
+/* Into a window, or, with NULL, out of the one that it is in */
+static void cxl_path_map(CXLPath *path, CXLFixedWindow *fw, hwaddr base)
+{
+    if (path->mapped_fw == fw && (!fw || path->mapped_base == base)) {
+        return;
+    }
+    memory_region_transaction_begin();
+    if (path->mapped_fw) {
+        trace_cxl_path_unmap(path->dev->name, path->mapped_base, path->size);
+        memory_region_del_subregion(&path->mapped_fw->mr, path->mr);
+    }
+    if (fw) {
+        trace_cxl_path_map(path->dev->name, fw->index, base, path->size);
+        memory_region_add_subregion(&fw->mr, base - fw->base, path->mr);
+    }
+    memory_region_transaction_commit();
+    path->mapped_fw = fw;
+    path->mapped_base = base;
+}
+
 void cxl_path_withdraw(CXLPath *path)
 {
+    path->committed = false;
+    cxl_path_map(path, NULL, 0);
+}
+
+void cxl_path_follow(CXLPath *path, const CXLHDMDecoder *d)
+{
+    CXLFixedWindow *fw = NULL;
+
     if (path->committed) {
-        trace_cxl_path_withdraw(path->dev->name, path->base, path->size);
-        memory_region_del_subregion(&path->fw->mr, path->mr);
-        path->committed = false;
+        return;
     }
+    if (cxl_hdm_decoder_committed(d) && !cxl_hdm_decoder_interleaved(d) &&
+        d->size == path->size) {
+        fw = cxl_fmws_find_direct(path->dev, d->base, d->size);
+        trace_cxl_path_follow(path->dev->name, d->base, d->size, !!fw);
+    }
+    cxl_path_map(path, fw, d->base);
 }
 
 /* All or nothing: whatever can fail comes before the first change */
@@ -230,10 +262,9 @@ static bool cxl_path_commit(CXLPath *path, Error **errp)
         cxl_hdm_decoder_set(route.hop[i].cache_mem, which[i], &d);
         cxl_hdm_enable(route.hop[i].cache_mem);
     }
-    memory_region_add_subregion(&path->fw->mr, path->base - path->fw->base,
-                                path->mr);
-    path->committed = true;
     trace_cxl_path_commit(path->dev->name, path->base, path->size);
+    cxl_path_map(path, path->fw, path->base);
+    path->committed = true;
     return true;
 }
 
@@ -359,6 +390,7 @@ bool cxl_path_register(CXLPath *path, Error **errp)
     assert(memory_region_size(path->mr) == path->size);
     path->fw = NULL;
     path->committed = false;
+    path->mapped_fw = NULL;
 
     if (!path->size || !QEMU_IS_ALIGNED(path->size, CXL_PATH_ALIGN)) {
         error_setg(errp, "CXL memory size 0x%" PRIx64 " is not a multiple of "
@@ -381,6 +413,7 @@ bool cxl_path_register(CXLPath *path, Error **errp)
         return false;
     }
 
+    trace_cxl_path_register(path->dev->name, path->size, path->wanted);
     QTAILQ_INSERT_TAIL(&cxl_paths, path, next);
     if (!phase_check(PHASE_MACHINE_READY)) {
         if (!machine_done.notify) {

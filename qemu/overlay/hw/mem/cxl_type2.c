@@ -17,7 +17,8 @@
  * BAR 0 holds the component registers, 64 KiB at component-offset. Everything
  * else in that BAR is scratch, plain memory that stands for the device's own
  * registers. (So is the part of the 64 KiB that CXL leaves to the device.)
- * BAR 4 holds MSI-X.
+ * BAR 2 holds the registers of the engine (see cxl_type2_engine.c), which
+ * copies, fills and sums up memory. BAR 4 holds MSI-X.
  *
  * The memory is a memory backend. With firmware-committed=on QEMU plays
  * platform firmware: see hw/cxl/cxl_path.h. With off, or once a bus reset has
@@ -46,6 +47,7 @@
 #define CT2_CLASS           0x1200  /* processing accelerator */
 
 #define CT2_COMPONENT_BAR   CXL_COMPONENT_REG_BAR_IDX
+#define CT2_ENGINE_BAR      2
 #define CT2_MSIX_BAR        4
 #define CT2_MSIX_VECTORS    1
 
@@ -66,8 +68,19 @@ static bool ct2_path_commit(CXLPath *path, Error **errp)
     return true;
 }
 
+static uint32_t ct2_read_config(PCIDevice *d, uint32_t addr, int len)
+{
+    uint32_t val;
+
+    if (pcie_doe_read_config(&CXL_TYPE2(d)->cdat.doe, addr, len, &val)) {
+        return val;
+    }
+    return pci_default_read_config(d, addr, len);
+}
+
 static void ct2_write_config(PCIDevice *d, uint32_t addr, uint32_t val, int len)
 {
+    pcie_doe_write_config(&CXL_TYPE2(d)->cdat.doe, addr, val, len);
     pci_default_write_config(d, addr, val, len);
     pcie_cap_flr_write_config(d, addr, val, len);
     pcie_aer_write_config(d, addr, val, len);
@@ -95,8 +108,11 @@ static bool ct2_check(CXLType2Dev *s, Error **errp)
                    "256 MiB", s->capacity);
         return false;
     }
-    if (s->decoders != 1 && s->decoders != 2 && s->decoders != 4) {
-        error_setg(errp, "hdm-decoders is not 1, 2 or 4");
+    if (s->decoders != 1 &&
+        (!s->decoders || s->decoders % 2 ||
+         s->decoders > CXL_HDM_DECODER_COUNT)) {
+        error_setg(errp, "hdm-decoders, %u, is neither 1 nor an even number up "
+                   "to %u", s->decoders, CXL_HDM_DECODER_COUNT);
         return false;
     }
     if (!s->commit_decoders || s->commit_decoders > s->decoders ||
@@ -147,6 +163,10 @@ static bool ct2_init_memory(CXLType2Dev *s, Error **errp)
     memory_region_init_alias(&s->dpa, OBJECT(s), "cxl-type2-dpa", mr, 0,
                              s->capacity);
     host_memory_backend_set_mapped(s->memdev, true);
+
+    cxl_type2_engine_init(&s->engine, PCI_DEVICE(s), mr, &s->dpa);
+    pci_register_bar(PCI_DEVICE(s), CT2_ENGINE_BAR,
+                     PCI_BASE_ADDRESS_SPACE_MEMORY, &s->engine.bar);
     return true;
 }
 
@@ -182,10 +202,15 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     if (s->sn != CT2_SN_NONE) {
         pcie_dev_ser_num_init(d, CXL_TYPE2_DSN_OFFSET, s->sn);
     }
+    if (!cxl_type2_cdat_init(&s->cdat, d, &s->cxl_cstate, CXL_TYPE2_DOE_OFFSET,
+                             s->capacity, errp)) {
+        goto err_aer;
+    }
+    /* Last of all capabilities, for resets bring its header back, too */
     cxl_type2_dvsec_init(s);
 
     if (msix_init_exclusive_bar(d, CT2_MSIX_VECTORS, CT2_MSIX_BAR, errp)) {
-        goto err_aer;
+        goto err_cdat;
     }
     msix_vector_use(d, 0);
 
@@ -211,9 +236,12 @@ static void ct2_realize(PCIDevice *d, Error **errp)
 
 err_memory:
     cxl_type2_reset_exit(s);
+    cxl_type2_engine_exit(&s->engine);
     host_memory_backend_set_mapped(s->memdev, false);
 err_msix:
     msix_uninit_exclusive_bar(d);
+err_cdat:
+    cxl_type2_cdat_exit(&s->cdat);
 err_aer:
     pcie_aer_exit(d);
 err_cap:
@@ -225,10 +253,12 @@ static void ct2_exit(PCIDevice *d)
     CXLType2Dev *s = CXL_TYPE2(d);
 
     cxl_type2_reset_exit(s);
+    cxl_type2_engine_exit(&s->engine);
     cxl_type2_regs_reset(s, true);
     cxl_path_unregister(&s->path);
     host_memory_backend_set_mapped(s->memdev, false);
     msix_uninit_exclusive_bar(d);
+    cxl_type2_cdat_exit(&s->cdat);
     pcie_aer_exit(d);
     pcie_cap_exit(d);
 }
@@ -266,6 +296,7 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
 
     pc->realize = ct2_realize;
     pc->exit = ct2_exit;
+    pc->config_read = ct2_read_config;
     pc->config_write = ct2_write_config;
     pc->vendor_id = PCI_VENDOR_ID_REDHAT;
     pc->device_id = CT2_DEVICE_ID;
@@ -292,7 +323,7 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
         "Where in a CXL fixed memory window firmware puts the memory; by "
         "default at the first range that is free");
     object_class_property_set_description(oc, "hdm-decoders",
-        "Number of HDM decoders: 1, 2 or 4");
+        "Number of HDM decoders: 1, 2, 4, 6, 8 or 10");
     object_class_property_set_description(oc, "component-bar-size",
         "Size of BAR 0, which the component registers are in");
     object_class_property_set_description(oc, "component-offset",

@@ -14,13 +14,16 @@
 #include "hw/pci/pci_device.h"
 #include "qemu/timer.h"
 #include "system/hostmem.h"
+#include "cxl_type2_cdat.h"
+#include "cxl_type2_engine.h"
 
 #define TYPE_CXL_TYPE2 "cxl-type2"
 OBJECT_DECLARE_SIMPLE_TYPE(CXLType2Dev, CXL_TYPE2)
 
 #define CXL_TYPE2_AER_OFFSET    0x100
 #define CXL_TYPE2_DSN_OFFSET    (CXL_TYPE2_AER_OFFSET + PCI_ERR_SIZEOF)
-#define CXL_TYPE2_DVSEC_OFFSET  (CXL_TYPE2_DSN_OFFSET + PCI_EXT_CAP_DSN_SIZEOF)
+#define CXL_TYPE2_DOE_OFFSET    (CXL_TYPE2_DSN_OFFSET + PCI_EXT_CAP_DSN_SIZEOF)
+#define CXL_TYPE2_DVSEC_OFFSET  (CXL_TYPE2_DOE_OFFSET + PCI_DOE_SIZEOF)
 #define CXL_TYPE2_DVSEC_SIZE    (PCIE_CXL_DEVICE_DVSEC_LENGTH +       \
                                  REG_LOC_DVSEC_LENGTH +               \
                                  GPF_DEVICE_DVSEC_LENGTH +            \
@@ -59,6 +62,8 @@ typedef enum CXLType2ResetFail {
  * @direct: memory behind a decoder that the guest committed; mapped in
  *          @direct_fw, which is NULL while it is not
  * @errors: uncorrectable errors whose headers are recorded, oldest first
+ * @cdat: describes the memory
+ * @engine: works on it, by itself
  * @reset_timer: ends a CXL Reset
  * @in_handler: it is a CXL Reset that calls the reset handler
  * @clear: the CXL Reset is to clear the memory
@@ -83,6 +88,8 @@ struct CXLType2Dev {
     MemoryRegion direct[CXL_HDM_DECODER_COUNT];
     CXLFixedWindow *direct_fw[CXL_HDM_DECODER_COUNT];
     CXLErrorList errors;
+    CXLType2CDAT cdat;
+    CXLType2Engine engine;
 
     QEMUTimer reset_timer;
     bool in_handler;

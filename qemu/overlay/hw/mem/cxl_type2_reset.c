@@ -9,11 +9,11 @@
 /**
  * DOC: what a reset takes
  *
- * PCI configuration, D3 and scratch go in every reset. FLR ends there, for it
- * must not disturb CXL.cache and CXL.mem (unless x-lose-decoder=on, which makes
- * a device that takes FLR for a reason to lose its decoders). All others take
- * the component registers and the DVSECs, too, and with them the place where
- * the memory appears:
+ * PCI configuration, D3, scratch and what the engine does go in every reset.
+ * FLR ends there, for it must not disturb CXL.cache and CXL.mem (unless
+ * x-lose-decoder=on, which makes a device that takes FLR for a reason to lose
+ * its decoders). All others take the component registers and the DVSECs, too,
+ * and with them the place where the memory appears:
  *
  *   start       system reset, hot plug, slot power. Nothing is sticky, and
  *               firmware waits for the memory and commits it again.
@@ -145,6 +145,8 @@ void cxl_type2_reset(DeviceState *dev)
     CT2Reset kind = ct2_reset_kind(s);
 
     trace_cxl_type2_reset(d->name, ct2_reset_name[kind]);
+    cxl_type2_engine_reset(&s->engine);
+    cxl_type2_cdat_reset(&s->cdat);
     pcie_cap_deverr_reset(d);
     pci_word_test_and_clear_mask(d->config + d->pm_cap + PCI_PM_CTRL,
                                  PCI_PM_CTRL_STATE_MASK);
@@ -299,6 +301,8 @@ void cxl_type2_reset_instance_init(Object *obj)
                                    OBJ_PROP_FLAG_READWRITE);
     object_property_add_uint32_ptr(obj, "x-mem-active-delay",
                                    &s->mem_active_delay,
+                                   OBJ_PROP_FLAG_READWRITE);
+    object_property_add_uint32_ptr(obj, "x-engine-delay", &s->engine.delay,
                                    OBJ_PROP_FLAG_READWRITE);
 }
 

@@ -16,7 +16,6 @@
 
 #include "qemu/osdep.h"
 #include "cxl-regs.h"
-#include "hw/cxl/cxl.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "trace.h"
@@ -88,7 +87,12 @@ static uint64_t guest_read(void *opaque, hwaddr addr, unsigned size)
 
 static void guest_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
 {
-    regs_write(opaque, addr, size, val, NULL);
+    VFIOCXLRegs *regs = opaque;
+
+    regs_write(regs, addr, size, val, NULL);
+    if (addr >= regs->hdm && addr - regs->hdm < HDM(DECODER1_BASE_LO)) {
+        regs->decoder_written(regs);
+    }
 }
 
 /*
@@ -216,6 +220,30 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
         }
     }
     return true;
+}
+
+CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs)
+{
+    static const uint32_t offset[] = {
+        HDM(DECODER0_CTRL), HDM(DECODER_GLOBAL_CONTROL),
+        HDM(DECODER0_BASE_LO), HDM(DECODER0_BASE_HI),
+        HDM(DECODER0_SIZE_LO), HDM(DECODER0_SIZE_HI),
+    };
+    uint64_t val[ARRAY_SIZE(offset)];
+    CXLHDMDecoder d = {};
+
+    for (int i = 0; i < ARRAY_SIZE(offset); i++) {
+        if (!regs_read(regs, regs->hdm + offset[i], 4, &val[i], NULL) ||
+            !(val[0] & HDM_CTRL(COMMITTED))) {
+            return d;
+        }
+    }
+    if (val[1] & HDM_ENABLE) {
+        d.ctrl = val[0];
+        d.base = val[3] << 32 | val[2];
+        d.size = val[5] << 32 | val[4];
+    }
+    return d;
 }
 
 static bool program(VFIOCXLRegs *regs, uint32_t ctrl, uint64_t base,

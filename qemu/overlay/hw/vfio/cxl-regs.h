@@ -8,6 +8,7 @@
 #ifndef HW_VFIO_CXL_REGS_H
 #define HW_VFIO_CXL_REGS_H
 
+#include "hw/cxl/cxl.h"
 #include "hw/vfio/vfio-device.h"
 #include "system/memory.h"
 
@@ -19,12 +20,15 @@
  * @vbasedev: device that has it
  * @nr: index of its VFIO region
  * @hdm: offset in it of the HDM decoder capability structure
+ * @decoder_written: called after the guest wrote what decoder 0 depends on
  */
-typedef struct VFIOCXLRegs {
+typedef struct VFIOCXLRegs VFIOCXLRegs;
+struct VFIOCXLRegs {
     VFIODevice *vbasedev;
     uint8_t nr;
     uint32_t hdm;
-} VFIOCXLRegs;
+    void (*decoder_written)(VFIOCXLRegs *regs);
+};
 
 /** vfio_cxl_regs_ops: the guest's view; the opaque is a VFIOCXLRegs */
 extern const MemoryRegionOps vfio_cxl_regs_ops;
@@ -65,5 +69,14 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
  */
 bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
                           Error **errp);
+
+/**
+ * vfio_cxl_regs_decoder: read decoder 0 as the guest has it
+ * @regs: the page
+ *
+ * Returns: the decoder, uncommitted if decoding is not enabled or the page
+ * cannot be read.
+ */
+CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs);
 
 #endif /* HW_VFIO_CXL_REGS_H */

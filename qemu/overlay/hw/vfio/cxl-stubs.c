@@ -31,6 +31,10 @@ void vfio_cxl_reset(VFIOPCIDevice *vdev)
 {
 }
 
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
+void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr)
+{
+}
+
+void vfio_cxl_class_init(ObjectClass *klass)
 {
 }

@@ -11,7 +11,8 @@
  * its place in the BAR, and the memory is handed to hw/cxl/cxl-path.c. That
  * acts as the guest's platform firmware: after each system reset it has
  * decoder 0 committed and locked to an address in a fixed memory window, and
- * maps the memory there.
+ * maps the memory there. When that is lost, or was not wanted, the memory is
+ * where the guest commits decoder 0 to.
  */
 
 #include "qemu/osdep.h"
@@ -24,6 +25,7 @@
 #include "hw/pci/pci_bus.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "qemu/units.h"
 #include "trace.h"
 #include "vfio-helpers.h"
@@ -154,6 +156,50 @@ static bool vfio_cxl_setup_dpa(VFIOCXL *cxl, Error **errp)
     return true;
 }
 
+/*
+ * Decoders changed, here or on the way here. Firmware's commitment lasts until
+ * a reset takes it, which may be one that the guest asked the device for; from
+ * then on the memory is where the guest's own commitment has it.
+ */
+static void vfio_cxl_follow(VFIOCXL *cxl)
+{
+    CXLPath *path = &cxl->path;
+    CXLHDMDecoder d;
+
+    if (!path->dev) {
+        return;
+    }
+    if (path->committed) {
+        if (vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL)) {
+            return;
+        }
+        cxl_path_withdraw(path);
+    }
+    d = vfio_cxl_regs_decoder(&cxl->regs);
+    cxl_path_follow(path, &d);
+}
+
+/* VFIOCXLRegs.decoder_written */
+static void vfio_cxl_decoder_written(VFIOCXLRegs *regs)
+{
+    vfio_cxl_follow(container_of(regs, VFIOCXL, regs));
+}
+
+/* CXLMemEndpointClass.update */
+static void vfio_cxl_update(PCIDevice *pdev)
+{
+    VFIOCXL *cxl = VFIO_PCI_DEVICE(pdev)->cxl;
+
+    if (cxl) {
+        vfio_cxl_follow(cxl);
+    }
+}
+
+void vfio_cxl_class_init(ObjectClass *klass)
+{
+    CXL_MEM_ENDPOINT_CLASS(klass)->update = vfio_cxl_update;
+}
+
 static bool vfio_cxl_setup_regs(VFIOCXL *cxl, Error **errp)
 {
     static const char what[] = "CXL register region";
@@ -198,6 +244,7 @@ static bool vfio_cxl_setup_regs(VFIOCXL *cxl, Error **errp)
         .vbasedev = &vdev->vbasedev,
         .nr = info->index,
         .hdm = cap->hdm_offset,
+        .decoder_written = vfio_cxl_decoder_written,
     };
     trace_vfio_cxl_regs(vdev->vbasedev.name, info->index, cap->bar, cap->offset,
                         cap->hdm_offset);
@@ -220,9 +267,29 @@ static bool vfio_cxl_commit(CXLPath *path, Error **errp)
     return vfio_cxl_regs_commit(&cxl->regs, path->base, path->size, errp);
 }
 
-static bool vfio_cxl_get_committed(Object *obj, Error **errp)
+static char *vfio_cxl_get_window(Object *obj, Error **errp)
 {
-    return VFIO_PCI_DEVICE(obj)->cxl->path.committed;
+    const CXLPath *path = &VFIO_PCI_DEVICE(obj)->cxl->path;
+    const CXLFixedWindow *fw = path->mapped_fw ?: path->fw;
+
+    return fw ? g_strdup_printf("cxl-fmw.%d", fw->index) : g_strdup("none");
+}
+
+static void vfio_cxl_get_base(Object *obj, Visitor *v, const char *name,
+                              void *opaque, Error **errp)
+{
+    const CXLPath *path = &VFIO_PCI_DEVICE(obj)->cxl->path;
+    uint64_t base = path->mapped_fw ? path->mapped_base : path->base;
+
+    visit_type_uint64(v, name, &base, errp);
+}
+
+static char *vfio_cxl_get_state(Object *obj, Error **errp)
+{
+    const CXLPath *path = &VFIO_PCI_DEVICE(obj)->cxl->path;
+
+    return g_strdup(path->committed ? "firmware-committed" :
+                    path->mapped_fw ? "guest-committed" : "uncommitted");
 }
 
 static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
@@ -249,17 +316,18 @@ static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
         .wanted = cxl->vdev->cxl_fmws_base,
         .commit = vfio_cxl_commit,
     };
-    if (!cxl_path_register(&cxl->path, errp)) {
+    if (cxl->vdev->cxl_firmware_commit &&
+        !cxl_path_register(&cxl->path, errp)) {
         cxl->path = (CXLPath) { };
         return false;
     }
 
-    object_property_add_uint64_ptr(obj, "cxl-base", &cxl->path.base,
-                                   OBJ_PROP_FLAG_READ);
+    object_property_add_str(obj, "cxl-window", vfio_cxl_get_window, NULL);
+    object_property_add(obj, "cxl-base", "uint64", vfio_cxl_get_base, NULL,
+                        NULL, NULL);
     object_property_add_uint64_ptr(obj, "cxl-size", &cxl->path.size,
                                    OBJ_PROP_FLAG_READ);
-    object_property_add_bool(obj, "cxl-committed", vfio_cxl_get_committed,
-                             NULL);
+    object_property_add_str(obj, "cxl-state", vfio_cxl_get_state, NULL);
     return true;
 }
 
@@ -317,15 +385,12 @@ bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
  * it on the same terms as a BAR, and in between sees an empty part of the
  * window; and the IOMMU is given nothing that it could not fault in.
  */
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
+static void vfio_cxl_update_mapping(VFIOCXL *cxl)
 {
+    VFIOPCIDevice *vdev = cxl->vdev;
     PCIDevice *pdev = PCI_DEVICE(vdev);
-    VFIOCXL *cxl = vdev->cxl;
     bool on;
 
-    if (!cxl || !cxl->dpa.mem) {
-        return;
-    }
     on = pci_get_word(pdev->config + PCI_COMMAND) & PCI_COMMAND_MEMORY;
     if (pdev->pm_cap &&
         pci_get_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL) &
@@ -338,12 +403,26 @@ void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
     }
 }
 
+void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr)
+{
+    VFIOCXL *cxl = vdev->cxl;
+
+    if (!cxl || !cxl->dpa.mem) {
+        return;
+    }
+    vfio_cxl_update_mapping(cxl);
+    /* CXL Reset, which the Device DVSEC starts, takes the decoders. */
+    if (addr >= PCI_CONFIG_SPACE_SIZE) {
+        vfio_cxl_follow(cxl);
+    }
+}
+
 /*
  * The kernel makes decoder 0 fresh, as in any endpoint that is reset through
  * the bus, and cxl-path.c decides whether firmware would commit it again. So it
  * does after a system reset and when the device is plugged in. After a
- * secondary bus reset it would not: the memory is gone until the next boot, as
- * the guest can read in decoder 0.
+ * secondary bus reset it would not: the memory is gone, as the guest can read
+ * in decoder 0, until the guest commits that itself or boots again.
  *
  * A function level reset does not come here. The guest writes it to config
  * space, and it leaves the decoders alone.
@@ -363,6 +442,7 @@ void vfio_cxl_reset(VFIOPCIDevice *vdev)
     trace_vfio_cxl_reset(vdev->vbasedev.name, kept);
     if (!kept) {
         cxl_path_lost(path);
+        vfio_cxl_follow(cxl);
     }
 }
 
@@ -374,9 +454,11 @@ void vfio_cxl_exit(VFIOPCIDevice *vdev)
         return;
     }
     if (cxl->path.dev) {
+        object_property_del(OBJECT(vdev), "cxl-window");
         object_property_del(OBJECT(vdev), "cxl-base");
         object_property_del(OBJECT(vdev), "cxl-size");
-        object_property_del(OBJECT(vdev), "cxl-committed");
+        object_property_del(OBJECT(vdev), "cxl-state");
+        cxl_path_withdraw(&cxl->path);
         cxl_path_unregister(&cxl->path);
         cxl->path = (CXLPath) { };
     }

@@ -44,9 +44,18 @@ void vfio_cxl_finalize(VFIOPCIDevice *vdev);
 void vfio_cxl_reset(VFIOPCIDevice *vdev);
 
 /**
- * vfio_cxl_update_mapping: show the memory only while the device decodes it
- * @vdev: any device, after a write to its config space
+ * vfio_cxl_config_written: follow a write to config space
+ * @vdev: any device
+ * @addr: where its config space was written, by now
+ *
+ * Shows the memory only while the device decodes it, and follows a CXL Reset.
  */
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev);
+void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr);
+
+/**
+ * vfio_cxl_class_init: have fixed memory windows lead to devices of a class
+ * @klass: a class that implements TYPE_CXL_MEM_ENDPOINT
+ */
+void vfio_cxl_class_init(ObjectClass *klass);
 
 #endif /* HW_VFIO_CXL_H */

@@ -39,6 +39,40 @@ static void test_placement(void)
     stop(&t);
 }
 
+/* Eight devices below one host bridge, the last of them in a second window */
+static void test_many(void)
+{
+    CXLTest t = {};
+    g_autoptr(GString) args = g_string_new(
+        "-nodefaults -m 128 -machine q35,cxl=on,"
+        "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=1792M,"
+        "cxl-fmw.1.targets.0=cxl.0,cxl-fmw.1.size=256M " PXB
+        " -object memory-backend-file,id=mem0,mem-path=%s,share=on,size=256M");
+    uint64_t hb;
+
+    for (unsigned n = 0; n < 8; n++) {
+        if (n) {
+            g_string_append_printf(args, " -object memory-backend-ram,id=mem%u,"
+                                   "size=256M", n);
+        }
+        g_string_append_printf(args, " -device cxl-rp,id=rp%u,bus=cxl.0,"
+                               "addr=%u,port=%u,chassis=0,slot=%u"
+                               " -device cxl-type2,id=acc%u,memdev=mem%u,"
+                               "bus=rp%u", n, n, n, n, n, n, n);
+    }
+    start(&t, args->str);
+    hb = find_hdm(&t, t.hb);
+    for (unsigned n = 0; n < 8; n++) {
+        assert_decoder(&t, hb, n, t.window + n * CHUNK, CHUNK, CTRL_LOCKED);
+        g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(n)), ==, n);
+        assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, n)), 0,
+                       t.window + n * CHUNK, CHUNK, CTRL_LOCKED);
+        g_assert(is_memory(&t, t.window + n * CHUNK));
+    }
+    assert_in_file(&t, 0, t.window);
+    stop(&t);
+}
+
 static void test_wanted(void)
 {
     CXLTest t = {};
@@ -212,11 +246,15 @@ static const struct {
       "which has hdm_for_passthrough=off" },
     { "too-many",
       "-nodefaults -m 128 -machine q35,cxl=on,cxl-fmw.0.targets.0=cxl.0,"
-      "cxl-fmw.0.size=4G " PXB RP(0) RP(1) RP(2) RP(3) RP(4)
+      "cxl-fmw.0.size=4G " PXB RP(0) RP(1) RP(2) RP(3) RP(4) RP(5) RP(6) RP(7)
+      RP(8) RP(9) RP(10)
       RAMMEM(0, "256M") RAMMEM(1, "256M") RAMMEM(2, "256M") RAMMEM(3, "256M")
-      RAMMEM(4, "256M") TYPE2(0, "rp0") TYPE2(1, "rp1") TYPE2(2, "rp2")
-      TYPE2(3, "rp3") TYPE2(4, "rp4"),
-      "cxl-type2 'acc4': all 4 HDM decoders of pxb-cxl 'cxl.0' are taken" },
+      RAMMEM(4, "256M") RAMMEM(5, "256M") RAMMEM(6, "256M") RAMMEM(7, "256M")
+      RAMMEM(8, "256M") RAMMEM(9, "256M") RAMMEM(10, "256M")
+      TYPE2(0, "rp0") TYPE2(1, "rp1") TYPE2(2, "rp2") TYPE2(3, "rp3")
+      TYPE2(4, "rp4") TYPE2(5, "rp5") TYPE2(6, "rp6") TYPE2(7, "rp7")
+      TYPE2(8, "rp8") TYPE2(9, "rp9") TYPE2(10, "rp10"),
+      "cxl-type2 'acc10': all 10 HDM decoders of pxb-cxl 'cxl.0' are taken" },
     { "not-cxl",
       MACHINE PXB RP(0) " -device pcie-root-port,id=p0,bus=pcie.0,chassis=9"
       RAMMEM(0, "256M") TYPE2(0, "p0"),
@@ -286,6 +324,7 @@ int main(int argc, char **argv)
     }
 
     qtest_add_func("/cxl-path/placement", test_placement);
+    qtest_add_func("/cxl-path/many", test_many);
     qtest_add_func("/cxl-path/wanted", test_wanted);
     qtest_add_func("/cxl-path/switch", test_switch);
     qtest_add_func("/cxl-path/hotplug", test_hotplug);

@@ -9,6 +9,7 @@
 #include "qemu/osdep.h"
 #include "libqtest.h"
 #include "hw/pci/pci_regs.h"
+#include "qemu/bswap.h"
 #include "cxl-type2-util.h"
 
 static void test_config(void)
@@ -61,6 +62,95 @@ static void test_config(void)
                     qtest_readl(t.qts, bar + 128 * KiB + 0x1000) |
                     (uint64_t)qtest_readl(t.qts, bar + 128 * KiB + 0x1004)
                     << 32);
+    stop(&t);
+}
+
+/* Reads entry @handle of CDAT to @entry, and returns the next one's handle */
+static uint16_t read_cdat(CXLTest *t, uint64_t doe, uint16_t handle,
+                          uint32_t *entry, unsigned *dwords)
+{
+    uint32_t rsp;
+
+    qtest_writel(t->qts, doe + 0x10, 0x00021e98);
+    qtest_writel(t->qts, doe + 0x10, 3);
+    qtest_writel(t->qts, doe + 0x10, (uint32_t)handle << 16);
+    qtest_writel(t->qts, doe + 0x08, 1u << 31);
+    g_assert_cmphex(qtest_readl(t->qts, doe + 0x0c), ==, 1u << 31);
+    for (unsigned i = 0; ; i++) {
+        uint32_t val = qtest_readl(t->qts, doe + 0x14);
+
+        qtest_writel(t->qts, doe + 0x14, 0);
+        if (i == 0) {
+            g_assert_cmphex(val, ==, 0x00021e98);
+        } else if (i == 1) {
+            *dwords = val - 3;
+        } else if (i == 2) {
+            rsp = val;
+            g_assert_cmphex(rsp & 0xffff, ==, 0);
+        } else {
+            g_assert_cmpint(i - 3, <, 8);
+            entry[i - 3] = val;
+        }
+        if (i >= 2 && i == *dwords + 2) {
+            g_assert_cmphex(qtest_readl(t->qts, doe + 0x0c), ==, 0);
+            return rsp >> 16;
+        }
+    }
+}
+
+static void test_cdat(void)
+{
+    CXLTest t = {};
+    uint64_t doe = PCI_CFG_SPACE_SIZE;
+    uint16_t handle = 0;
+    uint32_t total = 0, length = 0;
+    uint8_t sum = 0;
+    unsigned types[8] = {};
+
+    start(&t, MACHINE PXB RP(0) FILEMEM(0, "512M") TYPE2(0, "rp0"));
+    setup_endpoint(&t, 0);
+    while (PCI_EXT_CAP_ID(qtest_readl(t.qts, cfg(13, 0, doe))) !=
+           PCI_EXT_CAP_ID_DOE) {
+        doe = PCI_EXT_CAP_NEXT(qtest_readl(t.qts, cfg(13, 0, doe)));
+        g_assert_cmpint(doe, !=, 0);
+    }
+    doe = cfg(13, 0, doe);
+    g_assert_cmphex(qtest_readl(t.qts, doe + 4), ==, 0);
+
+    do {
+        uint32_t entry[8];
+        unsigned dwords;
+        uint16_t was = handle;
+
+        handle = read_cdat(&t, doe, handle, entry, &dwords);
+        total += dwords * 4;
+        for (unsigned i = 0; i < dwords * 4; i++) {
+            sum += ((uint8_t *)entry)[i];
+        }
+        if (!was) {
+            length = le32_to_cpu(entry[0]);
+            continue;
+        }
+        g_assert_cmpint(entry[0] >> 16, ==, dwords * 4);
+        types[entry[0] & 7]++;
+        if ((entry[0] & 0xff) == 0) {
+            /* the one range: base and length */
+            g_assert_cmphex(entry[2], ==, 0);
+            g_assert_cmphex(entry[3], ==, 0);
+            g_assert_cmphex(entry[4], ==, 2 * CHUNK);
+            g_assert_cmphex(entry[5], ==, 0);
+        }
+    } while (handle != 0xffff);
+    g_assert_cmpint(total, ==, length);
+    g_assert_cmpint(sum, ==, 0);
+    g_assert_cmpint(types[0], ==, 1);
+    g_assert_cmpint(types[1], ==, 4);
+    g_assert_cmpint(types[4], ==, 1);
+
+    /* a request that is begun does not survive a reset */
+    qtest_writel(t.qts, doe + 0x10, 0x00021e98);
+    flr(&t, 13);
+    read_cdat(&t, doe, 1, (uint32_t[8]) {}, &(unsigned) { 0 });
     stop(&t);
 }
 
@@ -340,6 +430,7 @@ int main(int argc, char **argv)
     }
 
     qtest_add_func("/cxl-type2/config", test_config);
+    qtest_add_func("/cxl-type2/cdat", test_cdat);
     qtest_add_func("/cxl-type2/firmware", test_firmware);
     qtest_add_func("/cxl-type2/lock", test_lock);
     qtest_add_func("/cxl-type2/flr", test_flr);

@@ -33,8 +33,8 @@ typedef struct CXLPath CXLPath;
  * struct CXLPath - one endpoint's memory and the way to it
  * @dev: the endpoint, below a CXL root port or a CXL switch
  * @mr: its memory; must be @size bytes and stay valid until
- *      cxl_path_unregister(). It is a subregion of the fixed window's region
- *      while @committed.
+ *      cxl_path_unregister(). It is a subregion of the region of @mapped_fw
+ *      while that is not NULL.
  * @size: bytes that decoder 0 maps, a multiple of CXL_PATH_ALIGN
  * @wanted: first address asked for by the user, or CXL_PATH_ANY
  * @commit: program, commit and lock the endpoint's own decoder 0 to @base and
@@ -43,7 +43,11 @@ typedef struct CXLPath CXLPath;
  *          then neither decoders nor memory of this path are set up.
  * @fw: the window chosen, NULL while not placed
  * @base: first address, valid while @fw is not NULL
- * @committed: every decoder of the path is committed and @mr is mapped
+ * @committed: every decoder of the path is committed to @base, by
+ *             firmware, and @mr is mapped there
+ * @mapped_fw: the window that @mr is mapped in, by firmware's commitment or by
+ *             software's (see cxl_path_follow()), or NULL
+ * @mapped_base: where, valid while @mapped_fw is not NULL
  * @next: list of all paths, in order of registration
  *
  * The owner sets the fields up to @commit; the others are read-only to it.
@@ -59,6 +63,8 @@ struct CXLPath {
     CXLFixedWindow *fw;
     hwaddr base;
     bool committed;
+    CXLFixedWindow *mapped_fw;
+    hwaddr mapped_base;
     QTAILQ_ENTRY(CXLPath) next;
 };
 
@@ -111,6 +117,18 @@ void cxl_path_lost(CXLPath *path);
  * device for, so that it is up to software to commit the decoder again.
  */
 void cxl_path_withdraw(CXLPath *path);
+
+/**
+ * cxl_path_follow: software committed the endpoint's decoder, or took it back
+ * @path: a path, registered or not, of which @dev, @mr and @size are set
+ * @d: the endpoint's only committed decoder, or one that is not committed
+ *
+ * To be called when the endpoint's decoder has changed, and when those on the
+ * way have (CXLMemEndpointClass.update). Has @mr appear where @d says, if that
+ * is in a window and all decoders on the way lead to the endpoint, and else
+ * disappear. Does nothing while firmware's commitment holds.
+ */
+void cxl_path_follow(CXLPath *path, const CXLHDMDecoder *d);
 
 /**
  * cxl_path_below: whether any registered path leads through a host bridge
