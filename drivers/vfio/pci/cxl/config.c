@@ -185,9 +185,7 @@ void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
 	memcpy(hw, cxl->dvsec_hw, sizeof(hw));
 	/* CXL Reset goes by way of the function's own. */
 	if (!cxl->core.reset_works)
-		hw[CXL_DVSEC_CAP / 4] &= ~(CXL_DVSEC_CAP_RESET |
-					   CXL_DVSEC_CAP_RESET_TMO |
-					   CXL_DVSEC_CAP_RESET_MEM_CLR);
+		hw[CXL_DVSEC_CAP / 4] &= ~CXL_DVSEC_CAP_RESET_ANY;
 
 	guard(mutex)(&cxl->shadow_lock);
 	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, cxl->dvsec_len);

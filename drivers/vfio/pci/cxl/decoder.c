@@ -96,8 +96,9 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
 	if (decoder_same(&now, want))
 		return true;
 
-	pci_info(pdev, "decoder 0 lost in reset (Control %#x), committing it again\n",
-		 now.ctrl);
+	/* A guest can have that as often as it likes, by CXL Reset. */
+	pci_info_ratelimited(pdev, "decoder 0 lost in reset (Control %#x), committing it again\n",
+			     now.ctrl);
 	writel(0, reg + CXL_HDM_CTRL);
 	lo_hi_writeq(want->base, reg + CXL_HDM_BASE_LO);
 	lo_hi_writeq(want->size, reg + CXL_HDM_SIZE_LO);
@@ -123,8 +124,6 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
  */
 void vfio_cxl_save_state(struct vfio_cxl_device *cxl)
 {
-	const u32 reset = CXL_DVSEC_CAP_RESET | CXL_DVSEC_CAP_RESET_TMO |
-			  CXL_DVSEC_CAP_RESET_MEM_CLR;
 	struct pci_dev *pdev = cxl->core.pdev;
 	u32 *hw = cxl->dvsec_hw;
 	unsigned int i;
@@ -134,7 +133,7 @@ void vfio_cxl_save_state(struct vfio_cxl_device *cxl)
 
 	/* It would reset the other functions, and those are somebody else's. */
 	if (pdev->multifunction)
-		hw[CXL_DVSEC_CAP / 4] &= ~reset;
+		hw[CXL_DVSEC_CAP / 4] &= ~CXL_DVSEC_CAP_RESET_ANY;
 	cxl->dvsec_cap = hw[CXL_DVSEC_CAP / 4];
 	cxl->dvsec_ctrl = hw[CXL_DVSEC_CTRL_STATUS / 4];
 	cxl->dvsec_ctrl2 = hw[CXL_DVSEC_CTRL2_STATUS2 / 4] &

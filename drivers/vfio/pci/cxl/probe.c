@@ -24,15 +24,16 @@ static int find_dvsecs(struct vfio_cxl_device *cxl)
 
 	while ((pos = pci_find_next_ext_capability(pdev, pos,
 						   PCI_EXT_CAP_ID_DVSEC))) {
-		struct vfio_cxl_dvsec_pos *d = &cxl->dvsecs[cxl->nr_dvsecs];
+		struct vfio_cxl_dvsec_pos *d;
 
 		pci_read_config_dword(pdev, pos + PCI_DVSEC_HEADER1, &hdr);
 		if (PCI_DVSEC_HEADER1_VID(hdr) != PCI_VENDOR_ID_CXL)
 			continue;
-		if (cxl->nr_dvsecs++ == ARRAY_SIZE(cxl->dvsecs))
+		if (cxl->nr_dvsecs == ARRAY_SIZE(cxl->dvsecs))
 			return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
 					     "more than %zu CXL DVSECs\n",
 					     ARRAY_SIZE(cxl->dvsecs));
+		d = &cxl->dvsecs[cxl->nr_dvsecs++];
 		d->pos = pos;
 		d->len = PCI_DVSEC_HEADER1_LEN(hdr);
 		if (pos == cxl->dvsec)
