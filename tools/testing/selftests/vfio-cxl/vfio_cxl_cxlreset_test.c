@@ -6,14 +6,11 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
 #include "vfio_cxl_lib.h"
 
-#define GPA		0x7a50000000ULL
-#define LOCKED		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED)
 #define LEN		(2 * SZ_2M)
 
 static __u16 dv_get(struct vfio_cxl_dev *dev, __u32 off)
@@ -43,19 +40,8 @@ static char *tenant(struct vfio_cxl_dev *dev, __u64 seed)
 	char *p = vfio_cxl_xmap_dpa(dev, 0, LEN, SZ_2M, 0);
 
 	vfio_cxl_fill(p, LEN, seed);
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
 	return p;
-}
-
-static void expect_closed(struct __test_metadata *_metadata,
-			  struct vfio_cxl_dev *dev, char *p)
-{
-	char buf[8] = {};
-
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
-	EXPECT_EQ(-EIO, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
-	EXPECT_EQ(-EIO, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
 }
 
 static void expect_open(struct __test_metadata *_metadata,
@@ -122,7 +108,7 @@ TEST_F(reset, guest_keeps_memory)
 	/* Zapped, and there again with its content, without a new mapping */
 	EXPECT_TRUE(vfio_cxl_faults(p));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 81));
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	EXPECT_EQ(0x7a, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
 	expect_restored(_metadata, dev, self->before);
 }
@@ -137,7 +123,7 @@ TEST_F(reset, guest_clears_memory)
 		SKIP(return, "device cannot clear its memory");
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, DVSEC_CTRL2_MEM_CLR));
 	EXPECT_TRUE(vfio_cxl_zero(p, LEN));
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	expect_restored(_metadata, dev, self->before);
 
 	/* The bit stays, so the next one clears, too; and without it not */
@@ -193,13 +179,13 @@ TEST_F(reset, failed_reset_leaves_it_closed)
 	if (!vfio_cxl_emulate("x-cxl-reset-fail", "error"))
 		SKIP(return, "needs an emulated device");
 	EXPECT_EQ(DVSEC_STATUS2_ERR, guest_reset(dev, 0));
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_RESET));
 	EXPECT_EQ(EIO, errno);
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 
 	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
 	expect_open(_metadata, dev, p);
 	expect_restored(_metadata, dev, self->before);
@@ -215,7 +201,7 @@ TEST_F(reset, reset_that_does_not_end)
 		SKIP(return, "needs an emulated device");
 	EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_RESET));
 	EXPECT_EQ(ETIMEDOUT, errno);
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
 	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
 	expect_open(_metadata, dev, p);
@@ -290,7 +276,7 @@ TEST_F(reset, memory_that_is_too_slow)
 	if (!vfio_cxl_emulate("x-mem-active-delay", "600000"))
 		SKIP(return, "needs an emulated device");
 	guest_reset(dev, 0);
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	ASSERT_TRUE(vfio_cxl_emulate("x-mem-active-delay", "0"));
 	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
 	expect_open(_metadata, dev, p);
@@ -314,28 +300,9 @@ TEST_F(reset, flr_that_loses_the_decoder)
 		ASSERT_TRUE(vfio_cxl_guest_flr(dev));
 		EXPECT_EQ(0, vfio_cxl_touch(p, false));
 		EXPECT_TRUE(vfio_cxl_same(p, LEN, 99));
-		EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+		EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 		expect_restored(_metadata, dev, self->before);
 	}
-}
-
-static int error_eventfd(struct vfio_cxl_dev *dev)
-{
-	struct {
-		struct vfio_irq_set set;
-		__s32 fd;
-	} arg = {
-		.set.argsz = sizeof(arg),
-		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-			     VFIO_IRQ_SET_ACTION_TRIGGER,
-		.set.index = VFIO_PCI_ERR_IRQ_INDEX,
-		.set.count = 1,
-		.fd = eventfd(0, EFD_NONBLOCK),
-	};
-
-	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg))
-		return -errno;
-	return arg.fd;
 }
 
 static bool signalled(int fd)
@@ -356,7 +323,7 @@ TEST_F(cxl, error_reaches_the_user)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p = tenant(dev, 101), command[64], *answer;
-	int fd = error_eventfd(dev);
+	int fd = vfio_cxl_eventfd(dev, VFIO_PCI_ERR_IRQ_INDEX);
 
 	if (!getenv("VFIO_CXL_EMULATED"))
 		SKIP(return, "needs an emulated device");

@@ -181,15 +181,7 @@ TEST_F(cxl, huge_faults)
  * Turns clearing off and on: a large memory takes a while, and is only made
  * when it is written.
  */
-static void set_clearing(const char *value)
-{
-	int fd = open("/sys/module/vfio_cxl_pci/parameters/clear_on_close",
-		      O_WRONLY);
-
-	if (fd >= 0 && write(fd, value, 1) != 1)
-		perror("# clear_on_close");
-	close(fd);
-}
+#define CLEARING "/sys/module/vfio_cxl_pci/parameters/clear_on_close"
 
 FIXTURE(big) {
 	struct vfio_cxl_dev dev;
@@ -201,14 +193,14 @@ FIXTURE_SETUP(big)
 
 	if (!bdf || !*bdf)
 		SKIP(return, "VFIO_CXL_BIG_BDF names no device");
-	set_clearing("N");
+	vfio_cxl_write_file(CLEARING, "N");
 	ASSERT_EQ(0, vfio_cxl_open(&self->dev, bdf));
 }
 
 FIXTURE_TEARDOWN(big)
 {
 	vfio_cxl_close(&self->dev);
-	set_clearing("Y");
+	vfio_cxl_write_file(CLEARING, "Y");
 }
 
 /* Guards: region.c dpa_huge_fault(), for PUDs */

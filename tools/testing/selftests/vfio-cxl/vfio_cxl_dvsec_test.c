@@ -212,52 +212,73 @@ TEST_F(cxl, ranges)
 }
 
 /*
- * Write all over a DVSEC, in dwords and in pieces that straddle its end.
+ * Write all over a DVSEC, each offset in each width.
  * Reading back from the guest's side is left to the caller.
  */
 static void scribble(struct vfio_cxl_dev *dev, __u16 pos)
 {
-	__u32 off, len = dvsec_len(dev, pos);
-	__u64 seed = pos;
+	__u32 off, width, len = dvsec_len(dev, pos);
+	__u64 seed = pos, val;
 
 	for (off = 0; off < len; off++) {
-		__u64 val = vfio_cxl_rand(&seed);
-
-		if (off % 4 == 0) {
-			vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, ~0U);
-			vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, 0);
+		for (width = 1; width <= 8 && off + width <= len; width++) {
+			val = vfio_cxl_rand(&seed);
+			vfio_cxl_write(dev, &dev->cfg, pos + off, &val, width);
 		}
-		vfio_cxl_xput(dev, &dev->cfg, pos + off, 1, val);
-		if (off + 8 <= len)
-			vfio_cxl_xput(dev, &dev->cfg, pos + off, 8, val);
+		if (off % 4)
+			continue;
+		vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, ~0U);
+		vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, 0);
 	}
 }
 
-/* Guards: config.c cfg_kind(), CFG_READ_ONLY and CFG_DVSEC */
-TEST_F(cxl, writes_reach_no_hardware)
+static void expect_same_config(struct __test_metadata *_metadata, __u16 dvsec,
+			       __u8 *before, const __u8 *after)
 {
-	struct vfio_cxl_dev *dev = &self->dev;
-	unsigned int others = 0;
-	__u8 before[4096], after[4096];
-	__u16 pos = 0;
 	__u32 i;
 
-	vfio_cxl_xhost_config(dev->bdf, before, 0, sizeof(before));
-	while ((pos = vfio_cxl_next_dvsec(dev, pos))) {
-		scribble(dev, pos);
-		others += pos != vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
-	}
-	vfio_cxl_xhost_config(dev->bdf, after, 0, sizeof(after));
 	/* The doorbells were rung, too, and the device has said so. */
-	pos = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
-	memcpy(before + pos + DVSEC_STATUS2, after + pos + DVSEC_STATUS2, 2);
-	for (i = 0; i < sizeof(before); i++) {
+	memcpy(before + dvsec + DVSEC_STATUS2, after + dvsec + DVSEC_STATUS2,
+	       2);
+	for (i = 0; i < 4096; i++) {
 		EXPECT_EQ(before[i], after[i]) {
 			TH_LOG("at %#x", i);
 		}
 	}
+}
+
+/*
+ * As the host's kernel sees it, and as the emulator does.
+ *
+ * Guards: config.c cfg_kind(), CFG_READ_ONLY and CFG_DVSEC
+ */
+TEST_F(cxl, writes_reach_no_hardware)
+{
+	__u16 pos = 0, dvsec = vfio_cxl_dvsec(&self->dev, PCI_DVSEC_CXL_DEVICE);
+	static __u8 before[4096], after[4096];
+	static __u32 deep[1024], deep_after[1024];
+	struct vfio_cxl_dev *dev = &self->dev;
+	unsigned int others = 0;
+	bool emulated;
+
+	vfio_cxl_xhost_config(dev->bdf, before, 0, sizeof(before));
+	emulated = vfio_cxl_emulator_config(dev, deep);
+	if (emulated)
+		EXPECT_EQ(0, memcmp(before, deep, sizeof(before)));
+	while ((pos = vfio_cxl_next_dvsec(dev, pos))) {
+		scribble(dev, pos);
+		others += pos != dvsec;
+	}
 	/* At least the Register Locator is there. */
 	EXPECT_LE(1, others);
+
+	vfio_cxl_xhost_config(dev->bdf, after, 0, sizeof(after));
+	expect_same_config(_metadata, dvsec, before, after);
+	if (emulated) {
+		ASSERT_TRUE(vfio_cxl_emulator_config(dev, deep_after));
+		expect_same_config(_metadata, dvsec, (__u8 *)deep,
+				   (__u8 *)deep_after);
+	}
 }
 
 /* Guards: config.c cfg_kind(), CFG_READ_ONLY: what is read is hardware's */

@@ -10,21 +10,11 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
 #define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		perror(path);
-	close(fd);
-}
 
 /* The next allocation of this task but @n - 1 fails; 0: none does. */
 static void fail_nth(unsigned int n)
@@ -32,7 +22,7 @@ static void fail_nth(unsigned int n)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", n);
-	put("/proc/thread-self/fail-nth", text);
+	vfio_cxl_write_file("/proc/thread-self/fail-nth", text);
 }
 
 /* Whether the failure has come */
@@ -52,19 +42,13 @@ static bool can_fail(void)
 	    access("/sys/kernel/debug/failslab", F_OK))
 		return false;
 	/* Also those that may wait; and no backtrace for each */
-	put("/sys/kernel/debug/failslab/verbose", "0");
-	put("/sys/kernel/debug/fail_page_alloc/verbose", "0");
-	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
-	put("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	vfio_cxl_write_file("/sys/kernel/debug/failslab/verbose", "0");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	vfio_cxl_write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
 	return true;
-}
-
-static void release_driver(void)
-{
-	if (vfio_cxl_bound(vfio_cxl_bdf))
-		put("/sys/bus/pci/drivers/vfio-cxl-pci/unbind", vfio_cxl_bdf);
 }
 
 /* Opened files: nothing but the system call that is meant may fail. */
@@ -132,82 +116,65 @@ static int do_flr(struct vfio_cxl_dev *dev)
 
 static int do_irqs(struct vfio_cxl_dev *dev)
 {
-	struct {
-		struct vfio_irq_set set;
-		__s32 fd;
-	} arg = {
-		.set.argsz = sizeof(arg),
-		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-			     VFIO_IRQ_SET_ACTION_TRIGGER,
-		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
-		.set.count = 1,
-		.fd = eventfd(0, 0),
+	struct vfio_irq_set none = {
+		.argsz = sizeof(none),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 	};
-	int rc = 0;
+	int fd = vfio_cxl_eventfd(dev, VFIO_PCI_MSIX_IRQ_INDEX);
 
-	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg))
-		rc = -errno;
-	close(arg.fd);
-	arg.set.count = 0;
-	arg.set.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
-	ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg);
-	return rc;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &none);
+	return 0;
 }
-
-static const struct {
-	const char *name;
-	int (*op)(struct vfio_cxl_dev *dev);
-	bool open;		/* on an open device */
-} ops[] = {
-	{ "bind", do_bind, false },
-	{ "open", do_open, false },
-	{ "info", do_info, true },
-	{ "map", do_map, true },
-	{ "rw", do_rw, true },
-	{ "reset", do_reset, true },
-	{ "flr", do_flr, true },
-	{ "irqs", do_irqs, true },
-};
 
 FIXTURE(fail) {
 	int probe;
 };
 
 FIXTURE_VARIANT(fail) {
-	unsigned int op;
+	int (*op)(struct vfio_cxl_dev *dev);
+	bool open;		/* on an open device */
 };
 
-/* The index of ops[] */
 FIXTURE_VARIANT_ADD(fail, bind) {
-	.op = 0,
+	.op = do_bind,
 };
 
 FIXTURE_VARIANT_ADD(fail, open) {
-	.op = 1,
+	.op = do_open,
 };
 
 FIXTURE_VARIANT_ADD(fail, info) {
-	.op = 2,
+	.op = do_info,
+	.open = true,
 };
 
 FIXTURE_VARIANT_ADD(fail, map) {
-	.op = 3,
+	.op = do_map,
+	.open = true,
 };
 
 FIXTURE_VARIANT_ADD(fail, rw) {
-	.op = 4,
+	.op = do_rw,
+	.open = true,
 };
 
 FIXTURE_VARIANT_ADD(fail, reset) {
-	.op = 5,
+	.op = do_reset,
+	.open = true,
 };
 
 FIXTURE_VARIANT_ADD(fail, flr) {
-	.op = 6,
+	.op = do_flr,
+	.open = true,
 };
 
 FIXTURE_VARIANT_ADD(fail, irqs) {
-	.op = 7,
+	.op = do_irqs,
+	.open = true,
 };
 
 FIXTURE_SETUP(fail)
@@ -225,21 +192,24 @@ FIXTURE_TEARDOWN(fail)
 }
 
 /* As it should be before the operation, with nothing failing */
-static void prepare(unsigned int op, struct vfio_cxl_dev *dev)
+static void prepare(FIXTURE_VARIANT(fail) const *variant,
+		    struct vfio_cxl_dev *dev)
 {
-	if (ops[op].op == do_bind) {
-		release_driver();
+	if (variant->op == do_bind) {
+		if (vfio_cxl_bound(vfio_cxl_bdf))
+			vfio_cxl_unbind(vfio_cxl_bdf);
 		return;
 	}
 	if (!vfio_cxl_bound(vfio_cxl_bdf))
 		vfio_cxl_bind(vfio_cxl_bdf);
-	if (ops[op].open && vfio_cxl_open(dev, vfio_cxl_bdf))
+	if (variant->open && vfio_cxl_open(dev, vfio_cxl_bdf))
 		exit(1);
 }
 
-static void finish(unsigned int op, struct vfio_cxl_dev *dev, int rc)
+static void finish(FIXTURE_VARIANT(fail) const *variant,
+		   struct vfio_cxl_dev *dev, int rc)
 {
-	if (ops[op].open || (ops[op].op == do_open && !rc))
+	if (variant->open || (variant->op == do_open && !rc))
 		vfio_cxl_close(dev);
 }
 
@@ -247,37 +217,31 @@ static void finish(unsigned int op, struct vfio_cxl_dev *dev, int rc)
 TEST_F_TIMEOUT(fail, each_allocation, 3600)
 {
 	const char *env = getenv("VFIO_CXL_FAIL_MAX");
-	unsigned int max = env ? atoi(env) : 100000, n, op = variant->op;
-	unsigned int errors = 0;
+	unsigned int max = env ? atoi(env) : 100000, n, errors = 0;
+	bool binds = variant->op == do_bind, hit;
 	struct vfio_cxl_dev dev;
 	int rc;
 
 	for (n = 1; n <= max; n++) {
-		bool hit;
-
-		prepare(op, &dev);
+		prepare(variant, &dev);
 		fail_nth(n);
-		rc = ops[op].op(&dev);
+		rc = variant->op(&dev);
 		hit = failed();
 		fail_nth(0);
-		errors += rc || (ops[op].op == do_bind && !vfio_cxl_bound(vfio_cxl_bdf));
-		finish(op, &dev, rc);
+		errors += rc || (binds && !vfio_cxl_bound(vfio_cxl_bdf));
+		finish(variant, &dev, rc);
 
 		/* Once more, and right */
-		prepare(op, &dev);
-		if (ops[op].op == do_bind)
-			rc = !vfio_cxl_bind(vfio_cxl_bdf);
-		else
-			rc = ops[op].op(&dev);
+		prepare(variant, &dev);
+		rc = binds ? !vfio_cxl_bind(vfio_cxl_bdf) : variant->op(&dev);
 		ASSERT_EQ(0, rc) {
-			TH_LOG("%s does not work after failure %u",
-			       ops[op].name, n);
+			TH_LOG("does not work after failure %u", n);
 		}
-		finish(op, &dev, rc);
+		finish(variant, &dev, rc);
 		if (!hit)
 			break;
 	}
-	TH_LOG("%s: %u points, %u errors", ops[op].name, n - 1, errors);
+	TH_LOG("%u points, %u errors", n - 1, errors);
 	EXPECT_LT(1, n);
 }
 

@@ -8,7 +8,6 @@
 #include "kselftest_harness.h"
 #include "vfio_cxl_lib.h"
 
-#define GPA		0x7a50000000ULL
 #define STATE		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | \
 			 HDM_CTRL_COMMITTED | HDM_CTRL_ERR)
 
@@ -56,18 +55,18 @@ TEST_F(cxl, commit_and_uncommit)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	EXPECT_EQ(HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED, state(dev));
 
 	/* A committed decoder does not move */
 	vfio_cxl_hdm_put(dev, HDM_BASE_LO(0), 0x10000000);
 	vfio_cxl_hdm_put(dev, HDM_SIZE_HI(0), 1);
-	EXPECT_EQ(GPA, get64(dev, HDM_BASE_LO(0)));
+	EXPECT_EQ(VFIO_CXL_GPA, get64(dev, HDM_BASE_LO(0)));
 	EXPECT_EQ(dev->dpa.info.size, get64(dev, HDM_SIZE_LO(0)));
 
 	vfio_cxl_hdm_put(dev, HDM_CTRL(0), 0);
 	EXPECT_EQ(0, state(dev));
-	EXPECT_EQ(GPA, get64(dev, HDM_BASE_LO(0)));
+	EXPECT_EQ(VFIO_CXL_GPA, get64(dev, HDM_BASE_LO(0)));
 	vfio_cxl_hdm_put(dev, HDM_BASE_HI(0), 0x55);
 	EXPECT_EQ(0x5550000000, get64(dev, HDM_BASE_LO(0)));
 	vfio_cxl_hdm_put(dev, HDM_CTRL(0), HDM_CTRL_COMMIT);
@@ -80,7 +79,7 @@ TEST_F(cxl, lock_freezes)
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u32 before[8], off;
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT | HDM_CTRL_LOCK);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT | HDM_CTRL_LOCK);
 	ASSERT_EQ(HDM_CTRL_COMMIT | HDM_CTRL_LOCK | HDM_CTRL_COMMITTED,
 		  state(dev));
 	for (off = 0; off < 0x20; off += 4)
@@ -100,11 +99,11 @@ TEST_F(cxl, misfits)
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u64 size = dev->dpa.info.size;
 	struct { __u64 base, size; __u32 ctrl; } bad[] = {
-		{ GPA, 0, 0 },			/* nothing */
-		{ GPA, size + SZ_256M, 0 },	/* more than there is */
-		{ GPA, size | 1ULL << 63, 0 },
+		{ VFIO_CXL_GPA, 0, 0 },			/* nothing */
+		{ VFIO_CXL_GPA, size + SZ_256M, 0 },	/* more than there is */
+		{ VFIO_CXL_GPA, size | 1ULL << 63, 0 },
 		{ -SZ_256M, size, 0 },		/* wraps */
-		{ GPA, size, 1 << 4 },		/* interleave */
+		{ VFIO_CXL_GPA, size, 1 << 4 },		/* interleave */
 	};
 	unsigned int i;
 
@@ -124,7 +123,7 @@ TEST_F(cxl, misfits)
 	/* An error does not stick. */
 	vfio_cxl_hdm_put(dev, HDM_SIZE_LO(0), size);
 	vfio_cxl_hdm_put(dev, HDM_SIZE_HI(0), size >> 32);
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	EXPECT_EQ(HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED, state(dev));
 }
 
@@ -133,7 +132,7 @@ TEST_F(cxl, lock_without_commit)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK);
 	EXPECT_EQ(0, state(dev) & HDM_CTRL_COMMITTED);
 	vfio_cxl_hdm_put(dev, HDM_BASE_LO(0), 0xe0000000);
 	EXPECT_EQ(0x7ae0000000, get64(dev, HDM_BASE_LO(0)));
@@ -180,7 +179,7 @@ TEST_F(cxl, commit_moves_no_memory)
 
 	ASSERT_NE(MAP_FAILED, p);
 	vfio_cxl_fill(p, SZ_64K, 31);
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	EXPECT_TRUE(vfio_cxl_same(p, SZ_64K, 31));
 	vfio_cxl_hdm_put(dev, HDM_CTRL(0), 0);
 	vfio_cxl_hdm_put(dev, HDM_GLOBAL, 0);

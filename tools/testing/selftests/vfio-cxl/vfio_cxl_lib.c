@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #include <linux/iommufd.h>
@@ -160,17 +161,31 @@ bool vfio_cxl_bound(const char *bdf)
 	return !access(path, F_OK);
 }
 
+bool vfio_cxl_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (!ok)
+		fprintf(stderr, "# %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool vfio_cxl_unbind(const char *bdf)
+{
+	return vfio_cxl_write_file("/sys/bus/pci/drivers/vfio-cxl-pci/unbind",
+				   bdf);
+}
+
 bool vfio_cxl_bind(const char *bdf)
 {
 	unsigned int turns, stays;
-	int fd;
 
 	for (turns = 0; turns < 20; turns++) {
-		fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
-		if (fd < 0 || write(fd, bdf, strlen(bdf)) < 0)
-			fprintf(stderr, "# drivers_probe: %s\n",
-				strerror(errno));
-		close(fd);
+		usleep(turns * 100 * 1000);
+		vfio_cxl_write_file("/sys/bus/pci/drivers_probe", bdf);
 		for (stays = 0; stays < 25 && vfio_cxl_bound(bdf); stays++)
 			usleep(20 * 1000);
 		if (stays == 25)
@@ -349,6 +364,28 @@ void vfio_cxl_memory_space(struct vfio_cxl_dev *dev, bool on)
 	cmd &= ~PCI_COMMAND_MEMORY;
 	vfio_cxl_xput(dev, &dev->cfg, PCI_COMMAND, 2,
 		      cmd | (on ? PCI_COMMAND_MEMORY : 0));
+}
+
+int vfio_cxl_eventfd(struct vfio_cxl_dev *dev, __u32 index)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} arg = {
+		.set.argsz = sizeof(arg),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = index,
+		.set.count = 1,
+		.fd = eventfd(0, EFD_NONBLOCK),
+	};
+	int err;
+
+	if (!ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg))
+		return arg.fd;
+	err = errno;
+	close(arg.fd);
+	return -err;
 }
 
 bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev)
@@ -562,8 +599,8 @@ static char *read_line(FILE *f, char **line, size_t *size)
 	return *line;
 }
 
-/* QMP; what a monitor prints is a JSON string, of which the rest is cut off. */
-char *vfio_cxl_emulator(const char *command)
+/* What is between its "return": and the id, which stands behind or in front */
+char *vfio_cxl_qmp(const char *execute, const char *arguments)
 {
 	char *line = NULL, *text = NULL, *end, want[64];
 	static unsigned int count;
@@ -582,26 +619,96 @@ char *vfio_cxl_emulator(const char *command)
 
 	snprintf(want, sizeof(want), "\"id\": \"%d-%u\"", getpid(), ++count);
 	dprintf(fd, "{\"execute\": \"qmp_capabilities\"}\n");
-	dprintf(fd, "{\"execute\": \"human-monitor-command\", %s, ", want);
-	dprintf(fd, "\"arguments\": {\"command-line\": \"%s\"}}\n", command);
+	dprintf(fd, "{\"execute\": \"%s\", %s, \"arguments\": %s}\n", execute,
+		want, arguments);
 	while (!text) {
 		if (!read_line(f, &line, &size))
-			xfail("no answer to '%s'", command);
+			xfail("no answer to '%s %s'", execute, arguments);
 		if (!strstr(line, want))
 			continue;
-		text = strstr(line, "\"return\": \"");
+		text = strstr(line, "\"return\": ");
 		if (!text)
-			xfail("'%s': %s", command, line);
-		text += strlen("\"return\": \"");
-		end = strrchr(text, '"');
-		/* The id stands behind it, or in front. */
-		if (strstr(text, ", \"id\""))
-			end = strstr(text, "\", \"id\"");
+			xfail("'%s %s': %s", execute, arguments, line);
+		text += strlen("\"return\": ");
+		end = strstr(text, ", \"id\"") ?: strrchr(text, '}');
 		text = strndup(text, end - text);
 	}
 	free(line);
 	fclose(f);
 	return text;
+}
+
+/* What the monitor prints is a JSON string, here without its quotes. */
+char *vfio_cxl_emulator(const char *command)
+{
+	char arguments[256], *answer;
+	size_t len;
+
+	snprintf(arguments, sizeof(arguments), "{\"command-line\": \"%s\"}",
+		 command);
+	answer = vfio_cxl_qmp("human-monitor-command", arguments);
+	len = answer ? strlen(answer) : 0;
+	if (len >= 2) {
+		memmove(answer, answer + 1, len - 2);
+		answer[len - 2] = 0;
+	}
+	return answer;
+}
+
+bool vfio_cxl_emulator_words(__u64 addr, __u32 *words, unsigned int count)
+{
+	char command[64], *answer, *p;
+	unsigned int n = 0;
+
+	snprintf(command, sizeof(command), "xp /%uxw %#llx", count, addr);
+	answer = vfio_cxl_emulator(command);
+	if (!answer)
+		return false;
+	for (p = answer; n < count && (p = strstr(p, "0x")); n++)
+		words[n] = strtoul(p, &p, 16);
+	if (n < count)
+		xfail("'%s' says %s", command, answer);
+	free(answer);
+	return true;
+}
+
+bool vfio_cxl_emulator_page(struct vfio_cxl_dev *dev, __u32 *page)
+{
+	int fd = vfio_cxl_xhost_open(dev->bdf, "resource", O_RDONLY);
+	char line[64];
+	__u64 bar = 0;
+	unsigned int i;
+	FILE *f = fdopen(fd, "r");
+
+	for (i = 0; f && fgets(line, sizeof(line), f); i++) {
+		if (i == dev->bar.info.index)
+			bar = strtoull(line, NULL, 16);
+	}
+	if (!bar)
+		xfail("no BAR %u", dev->bar.info.index);
+	fclose(f);
+	return vfio_cxl_emulator_words(bar + dev->page, page,
+				       VFIO_CXL_PAGE_SIZE / 4);
+}
+
+/* By the memory-mapped config space of segment 0, CXL root ports' */
+bool vfio_cxl_emulator_config(struct vfio_cxl_dev *dev, __u32 *config)
+{
+	unsigned int bus, slot, fn;
+	__u64 ecam = 0;
+	char line[128];
+	FILE *f = fopen("/proc/iomem", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "PCI ECAM 0000 [bus 00"))
+			ecam = strtoull(line, NULL, 16);
+	}
+	if (f)
+		fclose(f);
+	if (!ecam || sscanf(dev->bdf, "0000:%x:%x.%x", &bus, &slot, &fn) != 3)
+		return false;
+	return vfio_cxl_emulator_words(ecam + (bus << 20 | slot << 15 |
+					       fn << 12), config, 1024);
 }
 
 bool vfio_cxl_emulate(const char *property, const char *value)

@@ -39,6 +39,14 @@
 /* Capability array of the register page, CXL r4.0 sec 8.2.4.1 */
 #define CM_CAP_RAS		2
 #define  CM_CAP_RAS_LEN		0x58
+/* CXL r4.0 sec 8.2.4.17 */
+#define RAS_UNC_STATUS		0x00
+#define  RAS_MEM_DATA_ECC	0x80
+#define  RAS_IDE_RX		0x10000
+#define RAS_UNC_MASK		0x04
+#define RAS_UNC_SEVERITY	0x08
+#define RAS_COR_MASK		0x10
+#define RAS_HEADER_LOG		0x18
 #define CM_CAP_HDM		5
 
 /* HDM decoder capability structure, CXL r4.0 sec 8.2.4.20 */
@@ -54,6 +62,11 @@
 #define  HDM_CTRL_COMMIT	0x200
 #define  HDM_CTRL_COMMITTED	0x400
 #define  HDM_CTRL_ERR		0x800
+#define  HDM_CTRL_LOCKED	(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | \
+				 HDM_CTRL_COMMITTED)
+
+/* A guest address that no host address is */
+#define VFIO_CXL_GPA		0x7a50000000ULL
 
 /* Device DVSEC, CXL r4.0 sec 8.1.3 */
 #define DVSEC_CAP		0x0a
@@ -130,6 +143,9 @@ int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf);
  */
 bool vfio_cxl_bound(const char *bdf);
 bool vfio_cxl_bind(const char *bdf);
+bool vfio_cxl_unbind(const char *bdf);
+/* Write to a file of sysfs, debugfs or procfs; a failure is told, too */
+bool vfio_cxl_write_file(const char *path, const char *text);
 
 /* On return the driver has closed the device too, if this was its only user. */
 void vfio_cxl_close(struct vfio_cxl_dev *dev);
@@ -164,6 +180,8 @@ __u16 vfio_cxl_cap_pos(struct vfio_cxl_dev *dev, __u8 id);
 /* The CXL DVSEC with this id, or the one that follows @pos (0: the first) */
 __u16 vfio_cxl_dvsec(struct vfio_cxl_dev *dev, __u16 id);
 __u16 vfio_cxl_next_dvsec(struct vfio_cxl_dev *dev, __u16 pos);
+/* An eventfd, not blocking, for interrupt 0 of @index; or -errno */
+int vfio_cxl_eventfd(struct vfio_cxl_dev *dev, __u32 index);
 /* FLR as a guest does it, by Device Control; false if the device has none */
 bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev);
 /* Memory Space in the Command register */
@@ -201,11 +219,20 @@ __u64 vfio_cxl_hpa(const __u32 *page, __u32 hdm);
 /*
  * QEMU around a virtual machine, when the device is one that it emulates: by
  * the virtio port "monitor" and the id in VFIO_CXL_EMULATED. What it answers
- * to a monitor command, to be freed; NULL on other machines. The second sets a
- * property of the device, and says whether that worked.
+ * to QMP (JSON) and to a command of the human monitor, to be freed; NULL on
+ * other machines.
  */
+char *vfio_cxl_qmp(const char *execute, const char *arguments);
 char *vfio_cxl_emulator(const char *command);
+/* Set a property of the device; whether that worked */
 bool vfio_cxl_emulate(const char *property, const char *value);
+/*
+ * Read physical memory, the device's register page, and its 4 KiB of config
+ * space, with no kernel in between; false on other machines
+ */
+bool vfio_cxl_emulator_words(__u64 addr, __u32 *words, unsigned int count);
+bool vfio_cxl_emulator_page(struct vfio_cxl_dev *dev, __u32 *page);
+bool vfio_cxl_emulator_config(struct vfio_cxl_dev *dev, __u32 *config);
 
 /*
  * The fixture of nearly every test: the device, just opened. For files that
@@ -234,6 +261,24 @@ FIXTURE_TEARDOWN(cxl)
 	vfio_cxl_close(&self->dev);
 }
 #endif
+
+/* The memory is out of reach: by a mapping that was, a new one, and the file. */
+static inline void vfio_cxl_expect_closed(struct __test_metadata *_metadata,
+					  struct vfio_cxl_dev *dev, char *p)
+{
+	char *fresh = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_64K);
+	char buf[8] = {};
+
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
+	EXPECT_EQ(-EIO, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(-EIO, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
+	if (fresh == MAP_FAILED)
+		return;
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(fresh, false));
+	munmap(fresh, SZ_64K);
+}
 #endif
 
 #endif /* VFIO_CXL_LIB_H */

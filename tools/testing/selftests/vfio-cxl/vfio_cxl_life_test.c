@@ -10,7 +10,6 @@
 #include "kselftest_harness.h"
 #include "vfio_cxl_lib.h"
 
-#define GPA		0x7a50000000ULL
 #define TENANT		0x7e4a47ULL
 
 /* What a tenant leaves: the whole memory written, everything locked */
@@ -23,7 +22,7 @@ static bool dirty(struct vfio_cxl_dev *dev)
 	vfio_cxl_fill(p, size, TENANT);
 	ok = vfio_cxl_same(p, size, TENANT);
 	munmap(p, size);
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
 	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, 0) +
 		      DVSEC_RANGE1_BASE_HI, 4, 0x7a);
 	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, 0) + DVSEC_CTRL, 2,
@@ -71,7 +70,7 @@ TEST_F(cxl, reopen_is_fresh)
 	}
 
 	/* And it works, by mapping and by register */
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	EXPECT_NE(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_COMMITTED);
 }
 
@@ -83,7 +82,8 @@ TEST_F(cxl, reopen_is_fresh)
  */
 TEST_F(cxl, ras_masks_are_the_hosts)
 {
-	static const __u32 mask[] = { 0x04, 0x08, 0x10 };
+	static const __u32 mask[] = { RAS_UNC_MASK, RAS_UNC_SEVERITY,
+				       RAS_COR_MASK };
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u32 ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS), i;
 	__u32 first[3], then[3];
@@ -261,7 +261,7 @@ TEST_F(cxl, hardware_as_before)
 	lseek(log, 0, SEEK_END);
 	vfio_cxl_xhost_page(dev, before);
 	for (i = 0; i < 5; i++) {
-		vfio_cxl_hdm_program(dev, GPA, i & 1 ? HDM_CTRL_COMMIT : 0);
+		vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, i & 1 ? HDM_CTRL_COMMIT : 0);
 		EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
 		vfio_cxl_close(dev);
 		ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));

@@ -14,9 +14,6 @@
 
 #define PAGE_WORDS	(VFIO_CXL_PAGE_SIZE / 4)
 
-/* A guest address that no host address is */
-#define GPA		0x7a50000000ULL
-
 /* Guards: comp_regs.c comp_regs_user(), the test of count and offset */
 TEST_F(cxl, widths)
 {
@@ -94,7 +91,7 @@ TEST_F(cxl, views_are_one)
 	__u32 off;
 	__u64 val;
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	for (off = 0; off < VFIO_CXL_PAGE_SIZE; off += 4) {
 		val = vfio_cxl_xget(dev, &dev->regs, off, 4);
 		EXPECT_EQ(val, vfio_cxl_xget(dev, &dev->bar, dev->page + off,
@@ -127,9 +124,9 @@ TEST_F(cxl, writes_are_seen_in_both_views)
 	/* In one piece: BASE lies on a multiple of 8 if the structure does */
 	if ((dev->hdm + HDM_BASE_LO(0)) % 8)
 		return;
-	vfio_cxl_xput(dev, &dev->bar, at + HDM_BASE_LO(0), 8, GPA + SZ_256M);
-	EXPECT_EQ(GPA + SZ_256M, vfio_cxl_xget(dev, &dev->regs,
-					       dev->hdm + HDM_BASE_LO(0), 8));
+	vfio_cxl_xput(dev, &dev->bar, at + HDM_BASE_LO(0), 8, VFIO_CXL_GPA + SZ_256M);
+	EXPECT_EQ(VFIO_CXL_GPA + SZ_256M,
+		  vfio_cxl_xget(dev, &dev->regs, dev->hdm + HDM_BASE_LO(0), 8));
 }
 
 /*
@@ -237,7 +234,7 @@ TEST_F(cxl, hpa_nowhere)
 	       planted ? "" : "not ");
 
 	for (i = 0; i < ARRAY_SIZE(ctrl); i++) {
-		vfio_cxl_hdm_program(dev, GPA, ctrl[i]);
+		vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, ctrl[i]);
 		read_all(dev, regs4, regs8, bar, cfg);
 		EXPECT_EQ(-1, find_hpa(regs4, sizeof(regs4), hpa));
 		EXPECT_EQ(-1, find_hpa(regs8, sizeof(regs8), hpa));
@@ -245,7 +242,7 @@ TEST_F(cxl, hpa_nowhere)
 		EXPECT_EQ(-1, find_hpa(cfg, sizeof(cfg), hpa));
 		/* While what was put there instead is found. */
 		EXPECT_EQ(dev->hdm + HDM_BASE_LO(0),
-			  find_hpa(regs4, sizeof(regs4), GPA));
+			  find_hpa(regs4, sizeof(regs4), VFIO_CXL_GPA));
 	}
 	/* A fresh shadow does not take it over either, not even half of it. */
 	vfio_cxl_close(dev);
@@ -261,45 +258,69 @@ TEST_F(cxl, hpa_nowhere)
 	close(fd);
 }
 
-/*
- * Write everything everywhere, and find the physical page as it was. Only RAS
- * is the guest's own, and gets no more than zeros here.
- *
- * Guards: comp_regs.c comp_regs_one(), CR_HDM and CR_OTHER
- */
-TEST_F(cxl, writes_reach_no_hardware)
+/* Each offset of the page, in each width, at once and in pieces */
+static void scribble(struct vfio_cxl_dev *dev, __u32 ras)
 {
-	struct vfio_cxl_dev *dev = &self->dev;
-	__u32 before[PAGE_WORDS], after[PAGE_WORDS], off, ras, i, in_ras;
 	__u64 seed = 0x1e98, val;
-	char *p;
+	__u32 off, len, end;
 
-	ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS);
-	p = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_2M);
-	vfio_cxl_fill(p, SZ_2M, 21);
-	vfio_cxl_xhost_page(dev, before);
-
-	for (i = 0; i < 3 * 2 * PAGE_WORDS; i++) {
-		struct vfio_cxl_region *r = i & 1 ? &dev->bar : &dev->regs;
-		unsigned int len = i / 2 % 3 ? 4 : 8;
-
-		off = i / 6 * 4 & ~(len - 1);
-		in_ras = ras && off + len > ras && off < ras + CM_CAP_RAS_LEN;
-		val = vfio_cxl_rand(&seed);
-		vfio_cxl_xput(dev, r, off + (i & 1 ? dev->page : 0), len,
-			      in_ras ? 0 : val);
-		vfio_cxl_write(dev, r, off + (i & 1 ? dev->page : 0) + 1, &val,
-			       1 + i % 3);
+	for (off = 0; off < VFIO_CXL_PAGE_SIZE; off++) {
+		for (len = 1; len <= 8 && off + len <= VFIO_CXL_PAGE_SIZE;
+		     len++) {
+			end = off + len;
+			val = vfio_cxl_rand(&seed);
+			/* RAS is the guest's own, and gets zeros here. */
+			if (ras && end > ras && off < ras + CM_CAP_RAS_LEN)
+				val = 0;
+			vfio_cxl_write(dev, &dev->regs, off, &val, len);
+			vfio_cxl_write(dev, &dev->bar, dev->page + off, &val,
+				       len);
+		}
 	}
+}
 
-	vfio_cxl_xhost_page(dev, after);
+static void expect_same_page(struct __test_metadata *_metadata, __u32 ras,
+			     const __u32 *before, const __u32 *after)
+{
+	__u32 i;
+
 	for (i = 0; i < PAGE_WORDS; i++) {
-		in_ras = ras && 4 * i >= ras && 4 * i < ras + CM_CAP_RAS_LEN;
-		if (in_ras)
+		if (ras && 4 * i >= ras && 4 * i < ras + CM_CAP_RAS_LEN)
 			continue;
 		EXPECT_EQ(before[i], after[i]) {
 			TH_LOG("at %#x", 4 * i);
 		}
+	}
+}
+
+/*
+ * Write everything everywhere, and find the physical page as it was: as the
+ * host's kernel sees it, and as the emulator does that is the hardware.
+ *
+ * Guards: comp_regs.c comp_regs_one(), CR_HDM and CR_OTHER
+ */
+TEST_F_TIMEOUT(cxl, writes_reach_no_hardware, 120)
+{
+	static __u32 before[PAGE_WORDS], after[PAGE_WORDS], deep[PAGE_WORDS];
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS), i;
+	bool emulated;
+	char *p;
+
+	p = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_2M);
+	vfio_cxl_fill(p, SZ_2M, 21);
+	vfio_cxl_xhost_page(dev, before);
+	emulated = vfio_cxl_emulator_page(dev, deep);
+	if (emulated)
+		expect_same_page(_metadata, 0, before, deep);
+
+	scribble(dev, ras);
+
+	vfio_cxl_xhost_page(dev, after);
+	expect_same_page(_metadata, ras, before, after);
+	if (emulated) {
+		ASSERT_TRUE(vfio_cxl_emulator_page(dev, after));
+		expect_same_page(_metadata, ras, deep, after);
 	}
 	EXPECT_TRUE(vfio_cxl_same(p, SZ_2M, 21));
 	munmap(p, SZ_2M);
@@ -334,6 +355,61 @@ TEST_F(cxl, ras_passes_through)
 	EXPECT_EQ(mask ^ 1, vfio_cxl_xget(dev, &dev->bar,
 					  dev->page + ras + 0x10, 4));
 	vfio_cxl_xput(dev, &dev->regs, ras + 0x10, 4, mask);
+}
+
+/* Have the emulated device find an error, with @log in its header log */
+static bool find_error(const char *type, __u32 log)
+{
+	static const char json[] =
+		"{'path': '/machine/peripheral/%s', 'errors': [{'type': '%s', 'header': [%u]}]}";
+	char arguments[256], *answer;
+
+	snprintf(arguments, sizeof(arguments), json,
+		 getenv("VFIO_CXL_EMULATED"), type, log);
+	answer = vfio_cxl_qmp("cxl-inject-uncorrectable-errors", arguments);
+	free(answer);
+	return answer;
+}
+
+/*
+ * Errors of the memory are recorded by the device, seen by the tenant, and
+ * cleared by it (CXL r4.0 sec 8.2.4.17.1, .4 and .7).
+ *
+ * Guards: comp_regs.c comp_regs_one(), CR_RAS, in both directions
+ */
+TEST_F(cxl, ras_shows_errors)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 ras, mask;
+
+	ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS);
+	if (!ras || !getenv("VFIO_CXL_EMULATED"))
+		SKIP(return, "needs an emulated device");
+	mask = vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_MASK, 4);
+	vfio_cxl_xput(dev, &dev->regs, ras + RAS_UNC_MASK, 4,
+		      mask & ~(RAS_MEM_DATA_ECC | RAS_IDE_RX));
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));
+
+	ASSERT_TRUE(find_error("mem-data-ecc", 0x12345678));
+	ASSERT_TRUE(find_error("cxl-ide-rx", 2));
+
+	EXPECT_EQ(RAS_MEM_DATA_ECC | RAS_IDE_RX,
+		  vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));
+	EXPECT_EQ(RAS_MEM_DATA_ECC | RAS_IDE_RX,
+		  vfio_cxl_xget(dev, &dev->bar,
+				dev->page + ras + RAS_UNC_STATUS, 4));
+	EXPECT_EQ(0x12345678,
+		  vfio_cxl_xget(dev, &dev->regs, ras + RAS_HEADER_LOG, 4));
+	/* One is cleared, and the log is the other's. */
+	vfio_cxl_xput(dev, &dev->regs, ras + RAS_UNC_STATUS, 4,
+		      RAS_MEM_DATA_ECC);
+	EXPECT_EQ(RAS_IDE_RX,
+		  vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));
+	EXPECT_EQ(2, vfio_cxl_xget(dev, &dev->regs, ras + RAS_HEADER_LOG, 4));
+	vfio_cxl_xput(dev, &dev->bar, dev->page + ras + RAS_UNC_STATUS, 4,
+		      RAS_IDE_RX);
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));
+	vfio_cxl_xput(dev, &dev->regs, ras + RAS_UNC_MASK, 4, mask);
 }
 
 int main(int argc, char **argv)

@@ -9,27 +9,7 @@
 #include "kselftest_harness.h"
 #include "vfio_cxl_lib.h"
 
-#define GPA		0x7a50000000ULL
-#define LOCKED		(HDM_CTRL_LOCK | HDM_CTRL_COMMIT | HDM_CTRL_COMMITTED)
-
-/* Everything that reaches device memory fails, and not silently. */
-static void expect_closed(struct __test_metadata *_metadata,
-			  struct vfio_cxl_dev *dev, char *p)
-{
-	char *fresh = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_64K);
-	char buf[8] = {};
-
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
-	EXPECT_EQ(-EIO, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
-	EXPECT_EQ(-EIO, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
-	if (fresh == MAP_FAILED)
-		return;
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(fresh, false));
-	munmap(fresh, SZ_64K);
-}
-
+/* It works, by mapping and by file. */
 static void expect_open(struct __test_metadata *_metadata,
 			struct vfio_cxl_dev *dev, char *p)
 {
@@ -61,7 +41,7 @@ TEST_F(cxl, memory_space)
 
 	for (i = 0; i < 3; i++) {
 		vfio_cxl_memory_space(dev, false);
-		expect_closed(_metadata, dev, p);
+		vfio_cxl_expect_closed(_metadata, dev, p);
 		vfio_cxl_memory_space(dev, true);
 		expect_open(_metadata, dev, p);
 		EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 41));
@@ -77,7 +57,7 @@ TEST_F(cxl, mapped_while_closed)
 	vfio_cxl_memory_space(dev, false);
 	p = vfio_cxl_mmap(dev, &dev->dpa, 0, 2 * SZ_2M);
 	ASSERT_NE(MAP_FAILED, p);
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	vfio_cxl_memory_space(dev, true);
 	expect_open(_metadata, dev, p);
 	vfio_cxl_fill(p, 2 * SZ_2M, 43);
@@ -133,13 +113,13 @@ TEST_F(cxl, device_reset_freshens)
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
-	ASSERT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	ASSERT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, 0x7a);
 	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2, 1);
 
 	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
-	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_BASE_LO(0)));
 	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
 	EXPECT_EQ((__u32)dev->dpa.info.size,
@@ -147,8 +127,8 @@ TEST_F(cxl, device_reset_freshens)
 	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2));
 	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->cfg,
 				   dvsec + DVSEC_RANGE1_BASE_HI, 4));
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
 /* Guards: main.c vfio_cxl_reset_done(), flr_task; config.c core_rw() */
@@ -158,7 +138,7 @@ TEST_F(cxl, guest_flr_keeps)
 	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
 	char *p = used_mapping(dev, 49);
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
 	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, 0x7a);
 	vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2, 1);
 	if (!vfio_cxl_guest_flr(dev))
@@ -166,17 +146,17 @@ TEST_F(cxl, guest_flr_keeps)
 
 	EXPECT_TRUE(vfio_cxl_faults(p));
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 49));
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	EXPECT_EQ(0x7a, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
 	vfio_cxl_hdm_put(dev, HDM_CTRL(0), 0);
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	EXPECT_EQ(1, vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_LOCK, 2));
 	EXPECT_EQ(0x7a, vfio_cxl_xget(dev, &dev->cfg,
 				      dvsec + DVSEC_RANGE1_BASE_HI, 4));
 
 	/* The VMM's reset, though, is not taken for one of the guest's */
 	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
-	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
 /*
@@ -190,15 +170,15 @@ TEST_F(cxl, guest_flr_with_memory_space_off)
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p = used_mapping(dev, 50);
 
-	vfio_cxl_hdm_program(dev, GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
 	vfio_cxl_memory_space(dev, false);
 	if (!vfio_cxl_guest_flr(dev))
 		SKIP(return, "device has no FLR");
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	vfio_cxl_memory_space(dev, true);
 	expect_open(_metadata, dev, p);
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 50));
-	EXPECT_EQ(LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & LOCKED);
+	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
 /* Guards: region.c dpa_mmap(), as for Memory Space: the core zaps for D3 */
@@ -215,7 +195,7 @@ TEST_F(cxl, d3hot)
 	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_PM_CTRL, 2, ctl | 3);
 	if ((vfio_cxl_xget(dev, &dev->cfg, pos + PCI_PM_CTRL, 2) & 3) != 3)
 		SKIP(return, "device does not go to D3hot");
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	vfio_cxl_xput(dev, &dev->cfg, pos + PCI_PM_CTRL, 2, ctl);
 	expect_open(_metadata, dev, p);
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 53));
@@ -242,7 +222,7 @@ TEST_F(cxl, runtime_suspend)
 	rc = low_power(dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 	if (rc)
 		SKIP(return, "no runtime power management: %s", strerror(-rc));
-	expect_closed(_metadata, dev, p);
+	vfio_cxl_expect_closed(_metadata, dev, p);
 	ASSERT_EQ(0, low_power(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 	expect_open(_metadata, dev, p);
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 57));

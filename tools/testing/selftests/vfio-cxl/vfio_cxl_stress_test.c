@@ -124,15 +124,6 @@ static void *by_reset(void *arg)
 	return NULL;
 }
 
-static void release_driver(const char *bdf)
-{
-	int fd = open("/sys/bus/pci/drivers/vfio-cxl-pci/unbind", O_WRONLY);
-
-	if (fd < 0 || write(fd, bdf, strlen(bdf)) < 0)
-		perror("# cannot unbind");
-	close(fd);
-}
-
 /* One time that the device is open; says whether it came to its end. */
 static bool one_open(unsigned int rounds, struct stress *s)
 {
@@ -203,8 +194,7 @@ TEST_F_TIMEOUT(stress, everything_at_once, 3600)
 				pid = fork();
 				if (!pid) {
 					usleep(300 * 1000);
-					release_driver(vfio_cxl_bdf);
-					_exit(0);
+					_exit(!vfio_cxl_unbind(vfio_cxl_bdf));
 				}
 			}
 			ASSERT_TRUE(one_open(ROUNDS_PER_OPEN, &s)) {

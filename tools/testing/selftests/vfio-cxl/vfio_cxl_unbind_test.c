@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,16 +13,6 @@
 #include "vfio_cxl_lib.h"
 
 #define DRIVER	"/sys/bus/pci/drivers/vfio-cxl-pci"
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
 
 /* How many ranges of the host's memory the driver has claimed */
 static unsigned int claims(void)
@@ -38,23 +27,6 @@ static unsigned int claims(void)
 	if (f)
 		fclose(f);
 	return n;
-}
-
-static int request_eventfd(struct vfio_cxl_dev *dev)
-{
-	struct {
-		struct vfio_irq_set set;
-		__s32 fd;
-	} arg = {
-		.set.argsz = sizeof(arg),
-		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-			     VFIO_IRQ_SET_ACTION_TRIGGER,
-		.set.index = VFIO_PCI_REQ_IRQ_INDEX,
-		.set.count = 1,
-		.fd = eventfd(0, EFD_NONBLOCK),
-	};
-
-	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &arg) ? -errno : arg.fd;
 }
 
 /* Until it is so, or a minute is over */
@@ -79,7 +51,7 @@ TEST_F(cxl, unbind_waits_for_the_user)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
-	int fd = request_eventfd(dev), status = -1;
+	int fd = vfio_cxl_eventfd(dev, VFIO_PCI_REQ_IRQ_INDEX), status = -1;
 	unsigned int before = claims();
 	pid_t pid;
 	__u64 n;
@@ -94,7 +66,7 @@ TEST_F(cxl, unbind_waits_for_the_user)
 		munmap(p, SZ_2M);
 		vfio_cxl_close(dev);
 		close(fd);
-		_exit(!put(DRIVER "/unbind", vfio_cxl_bdf));
+		_exit(!vfio_cxl_unbind(vfio_cxl_bdf));
 	}
 	EXPECT_TRUE(wait_until(read(fd, &n, sizeof(n)) == sizeof(n)));
 
