@@ -34,14 +34,19 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make unit         tests of the register models, in user space
 #:   make lint         style and static checks
 #:   make tree         the driver in a kernel tree, built in several ways
+#:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
+#:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make check-debug  the same and more, on a kernel that looks for faults
 demo-shell: image
 	@scripts/vm-run shell
 
-unit lint kselftest tree: %:
+unit lint kselftest nested tree: %:
 	@$(have_python)
 	@scripts/check $@
+
+fuzz:
+	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
 
 check-debug:
 	@$(have_python)
@@ -93,5 +98,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check check-debug demo-shell unit lint kselftest tree setup kernel qemu image \
+.PHONY: help demo check check-debug demo-shell unit fuzz lint kselftest nested tree setup kernel qemu image \
 	modules modules_install clean distclean

@@ -66,13 +66,17 @@ class Machine:
     # too: nothing is known to take a tenth of this.
     patience = 600
 
-    def run(self, script, timeout=patience, line=None):
-        """Run a shell script: (exit status, output). line(text) sees each line at once."""
+    def tell(self, script, timeout=patience):
+        """Start a shell script, and do not wait: for one that does not come back."""
         self.serial += 1
-        me = str(self.serial)
         lines = script.splitlines()
         self.lines.sock.settimeout(timeout)
-        self.lines.sock.sendall("\n".join([f"{me} {len(lines)}", *lines, ""]).encode())
+        self.lines.sock.sendall("\n".join([f"{self.serial} {len(lines)}", *lines, ""]).encode())
+        return str(self.serial)
+
+    def run(self, script, timeout=patience, line=None):
+        """Run a shell script: (exit status, output). line(text) sees each line at once."""
+        me = self.tell(script, timeout)
         deadline = time.monotonic() + timeout
         output = []
         while True:

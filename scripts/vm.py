@@ -18,6 +18,7 @@ import ctypes
 import fcntl
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
 KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
+PATTERN = os.path.join(BUILD, "pattern")
 IMAGES = os.path.join(BUILD, "images")
 
 # What a kernel says when it finds a fault in itself.
@@ -171,7 +173,10 @@ class HostVM(Machine):
         self.wait_ready(timeout)
 
     def start_guest(self, bdf, *qemu_args, env="", timeout=900):
-        """Start the guest with one device of the host VM; wait until it takes commands."""
+        """
+        Start the guest with one device of the host VM ("none": with what qemu_args
+        say); wait until it takes commands.
+        """
         words = " ".join("'" + a.replace("'", r"'\''") + "'" for a in (bdf, "") + qemu_args)
         self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
         deadline = time.monotonic() + timeout
@@ -183,6 +188,28 @@ class HostVM(Machine):
                 if self.run("kill -0 $(cat /tmp/guest.pid)")[0] or time.monotonic() > deadline:
                     raise VMError("the guest did not start: " +
                                   self.run("cat /tmp/guest.log")[1]) from None
+
+    def end_guest(self):
+        """Kill it. Its last close of the device is over when the process is gone."""
+        self.sh("pid=$(cat /tmp/guest.pid); kill -9 $pid; while kill -0 $pid; do sleep 0.1; done")
+        self.guest_qmp.greeted = False
+
+    def same_content(self, dpa, device="/dev/cxl_accel0", size=8 << 20, say=print, timeout=300):
+        """
+        Whether a device's memory in the guest and the file dpa are the same bytes: in
+        both directions, while the guest runs. Returns what is wrong, or nothing.
+        """
+        seeds = [str(secrets.randbits(64)) for _ in range(2)]
+        words = [str(os.path.getsize(dpa)), str(size), *seeds, str(timeout)]
+        outside = subprocess.Popen([PATTERN, "outside", dpa, *words], stdout=subprocess.PIPE, text=True)
+        status, _ = self.guest.run(f"pattern guest {device} {' '.join(words)}", timeout * 3,
+                                   line=lambda text: say(f"    {text}"))
+        output, _ = outside.communicate(timeout=timeout * 3)
+        for line in output.splitlines():
+            say(f"    {line}")
+        if outside.returncode or status:
+            return f"status {status} in the guest, {outside.returncode} outside"
+        return ""
 
     def check_alive(self):
         if self.process.poll() is not None:
