@@ -75,8 +75,10 @@ static int do_info(struct vfio_cxl_dev *dev)
 	info->argsz = sizeof(buf);
 	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, info))
 		rc = -errno;
-	for (i = 0; i < info->num_regions; i++)
-		rc = vfio_cxl_region_info(dev, i, &r) ?: rc;
+	for (i = 0; i < info->num_regions; i++) {
+		if (i != VFIO_PCI_VGA_REGION_INDEX)
+			rc = vfio_cxl_region_info(dev, i, &r) ?: rc;
+	}
 	return rc;
 }
 
@@ -112,22 +114,6 @@ static int do_reset(struct vfio_cxl_dev *dev)
 static int do_flr(struct vfio_cxl_dev *dev)
 {
 	return vfio_cxl_guest_flr(dev) ? 0 : -ENOTTY;
-}
-
-static int do_irqs(struct vfio_cxl_dev *dev)
-{
-	struct vfio_irq_set none = {
-		.argsz = sizeof(none),
-		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		.index = VFIO_PCI_MSIX_IRQ_INDEX,
-	};
-	int fd = vfio_cxl_eventfd(dev, VFIO_PCI_MSIX_IRQ_INDEX);
-
-	if (fd < 0)
-		return fd;
-	close(fd);
-	ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &none);
-	return 0;
 }
 
 FIXTURE(fail) {
@@ -169,11 +155,6 @@ FIXTURE_VARIANT_ADD(fail, reset) {
 
 FIXTURE_VARIANT_ADD(fail, flr) {
 	.op = do_flr,
-	.open = true,
-};
-
-FIXTURE_VARIANT_ADD(fail, irqs) {
-	.op = do_irqs,
 	.open = true,
 };
 
