@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A QEMU without a guest: the test does by qtest what a guest's kernel would.
+
+One CXL root port, rp0, on bus 12, and one fixed memory window of 4 GiB.
+"""
+
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+
+HB_BUS, EP_BUS = 12, 13
+MMIO = 0xe0000000               # where the test puts BARs: 2 MiB below rp0
+WINDOW_SIZE = 4 << 30
+PMCSR = 0x44                    # of the server's device
+TIMEOUT = 60
+
+SANITIZER = re.compile(r"Sanitizer|runtime error:|^\*\*\*|Assertion|stack smashing", re.MULTILINE)
+ERROR_LINE = re.compile(r"^qemu[^ ]*: (?!warning: |info: ).*$", re.MULTILINE)
+
+
+class Gone(Exception):
+    """QEMU ended while an answer was expected."""
+
+
+class Channel:
+    """Lines to and from QEMU. The other end is inherited as a file descriptor."""
+
+    def __init__(self):
+        self.socket, self.other = socket.socketpair()
+        self.buffer = b""
+
+    def send(self, line):
+        try:
+            self.socket.sendall(line.encode() + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            raise Gone from None
+
+    def line(self, timeout=TIMEOUT):
+        while b"\n" not in self.buffer:
+            if not select.select([self.socket], [], [], timeout)[0]:
+                raise TimeoutError("QEMU does not answer")
+            try:
+                part = self.socket.recv(65536)
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise Gone
+            self.buffer += part
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode()
+
+
+class Machine:
+    """device: the properties of the vfio-user-pci that it starts with, or None."""
+
+    def __init__(self, qemu, directory, device=None, window=WINDOW_SIZE):
+        self.qtest, self.monitor = Channel(), Channel()
+        self.number = 0
+        self.events = []
+        bios = os.path.join(directory, "bios")
+        if not os.path.exists(bios):
+            with open(bios, "wb") as file:
+                file.truncate(256 << 10)
+        command = [
+            qemu, "-nodefaults", "-display", "none", "-m", "64M", "-bios", bios,
+            "-accel", "qtest", "-object", "qtest,id=qtest0,chardev=qtest,log=/dev/null",
+            "-chardev", f"socket,id=qtest,fd={self.qtest.other.fileno()}",
+            "-chardev", f"socket,id=qmp,fd={self.monitor.other.fileno()}",
+            "-object", "monitor-qmp,id=qmp0,chardev=qmp", "-machine",
+            f"q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={window >> 20}M",
+            # Without a device below it at the start it would have no decoders
+            "-device", f"pxb-cxl,bus_nr={HB_BUS},bus=pcie.0,id=cxl.1"
+                       f"{'' if device else ',hdm_for_passthrough=on'}",
+            "-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2"]
+        if device:
+            command += ["-device", json.dumps(device)]
+        environment = dict(os.environ, LC_ALL="C")
+        environment["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
+        environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
+        suppressions = os.path.join(os.path.dirname(__file__), "leaks.supp")
+        environment["LSAN_OPTIONS"] = f"exitcode=99:suppressions={suppressions}:print_suppressions=0"
+        self.stderr = open(os.path.join(directory, "stderr"), "w+", encoding="utf-8",
+                           errors="replace")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
+            env=environment, pass_fds=(self.qtest.other.fileno(), self.monitor.other.fileno()))
+        self.qtest.other.close()
+        self.monitor.other.close()
+
+    # ---- life ----
+
+    def up(self):
+        """Wait until the machine runs; Gone: it ended instead."""
+        self.monitor.line()                         # greeting
+        self.qmp("qmp_capabilities")
+
+    def end(self):
+        """Wait for its end; exit status (negative: signal) and what it said."""
+        try:
+            self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise TimeoutError("QEMU does not end") from None
+        finally:
+            self.qtest.socket.close()
+            self.monitor.socket.close()
+        return self.process.returncode, self.said()
+
+    def quit(self):
+        self.qmp("quit")
+        return self.end()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.stderr.close()
+
+    def said(self):
+        with open(self.stderr.name, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def errors(self):
+        return ERROR_LINE.findall(self.said())
+
+    # ---- QMP ----
+
+    def ask(self, command, **arguments):
+        """The whole reply. Events that come before are kept."""
+        self.number += 1
+        self.monitor.send(json.dumps({"execute": command, "arguments": arguments,
+                                      "id": self.number}))
+        while True:
+            reply = json.loads(self.monitor.line())
+            if "event" in reply:
+                self.events.append(reply["event"])
+            elif reply["id"] == self.number:
+                return reply
+
+    def qmp(self, command, **arguments):
+        reply = self.ask(command, **arguments)
+        if "error" in reply:
+            raise RuntimeError(f"{command}: {reply['error']['desc']}")
+        return reply["return"]
+
+    def wait_event(self, name):
+        while name not in self.events:
+            self.events.append(json.loads(self.monitor.line()).get("event"))
+        self.events.remove(name)
+
+    def get(self, name, device="acc0"):
+        return self.qmp("qom-get", path=f"/machine/peripheral/{device}", property=name)
+
+    def system_reset(self):
+        self.qmp("system_reset")
+        self.wait_event("RESET")
+
+    def _address(self, region):
+        tree = self.qmp("human-monitor-command", **{"command-line": "info mtree"})
+        return int(re.search(rf"([0-9a-f]{{16}})-.*{region}", tree)[1], 16)
+
+    def window(self):
+        """First address of the fixed memory window"""
+        return self._address("cxl-fixed-memory-region")
+
+    def bridge_decoder(self):
+        """Base and size of the host bridge's decoder 0; None: not committed, or none"""
+        page = self._address("cxl_host_reg") + 0x1000
+        caps = (self.readl(page + 4 * n) for n in range(1, 20))
+        hdm = next((cap >> 20 for cap in caps if cap & 0xffff == 5), None)
+        if hdm is None:
+            return None
+        base_lo, base_hi, size_lo, size_hi, control = (
+            self.readl(page + hdm + 0x10 + 4 * n) for n in range(5))
+        return (base_hi << 32 | base_lo, size_hi << 32 | size_lo) if control & 1 << 10 else None
+
+    # ---- qtest ----
+
+    def test(self, command):
+        self.qtest.send(command)
+        while True:
+            words = self.qtest.line().split()
+            if words[0] != "IRQ":
+                break
+        if words[0] != "OK":
+            raise RuntimeError(f"qtest: {command}: {' '.join(words)}")
+        return words[1] if len(words) > 1 else None
+
+    def config(self, bus, reg, value=None, size="l"):
+        """Config space of the device 0 on a bus"""
+        self.test(f"outl 0xcf8 {0x80000000 | bus << 16 | reg & ~3:#x}")
+        port = 0xcfc + reg % 4
+        if value is None:
+            return int(self.test(f"in{size} {port:#x}"), 16)
+        self.test(f"out{size} {port:#x} {value:#x}")
+        return None
+
+    def memory(self, on=True):
+        """Memory Space Enable of the device"""
+        self.config(EP_BUS, 4, 2 if on else 0, "w")
+
+    def enumerate(self):
+        """What a guest does before it can use the device"""
+        self.config(HB_BUS, 0x18, EP_BUS << 16 | EP_BUS << 8 | HB_BUS)
+        self.config(HB_BUS, 0x20, (MMIO + 0x100000 & 0xfff00000) | MMIO >> 16)
+        self.config(HB_BUS, 4, 6, "w")
+        for bar, value in ((0, MMIO), (1, 0), (4, MMIO + 0x100000)):
+            self.config(EP_BUS, 0x10 + 4 * bar, value)
+        self.memory()
+
+    def readl(self, address):
+        return int(self.test(f"readl {address:#x}"), 16)
+
+    def read(self, address, size):
+        return bytes.fromhex(self.test(f"read {address:#x} {size:#x}")[2:])
+
+    def write(self, address, data):
+        self.test(f"write {address:#x} {len(data):#x} 0x{data.hex()}")
+
+    def power_slot(self, on):
+        """Power and power indicator, as the guest's hotplug driver sets them"""
+        reg = 0x18 + self._express(HB_BUS)
+        control = self.config(HB_BUS, reg, size="w") & ~0x0700
+        self.config(HB_BUS, reg, control | (0x0100 if on else 0x0700), "w")
+
+    def _express(self, bus):
+        at = self.config(bus, 0x34, size="b")
+        while self.config(bus, at, size="b") != 0x10:
+            at = self.config(bus, at + 1, size="b")
+        return at
