@@ -37,7 +37,8 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
-#:   make check-debug  the same and more, on a kernel that looks for faults
+#:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
+#:   make check-debug  the tests and more, on a kernel that looks for faults
 demo-shell: image
 	@scripts/vm-run shell
 
@@ -47,6 +48,10 @@ unit lint kselftest nested tree: %:
 
 fuzz:
 	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
+
+check-asan:
+	@$(have_python)
+	@scripts/check asan
 
 check-debug:
 	@$(have_python)
@@ -98,5 +103,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check check-debug demo-shell unit fuzz lint kselftest nested tree setup kernel qemu image \
-	modules modules_install clean distclean
+.PHONY: help demo check check-asan check-debug demo-shell unit fuzz lint kselftest nested tree setup kernel \
+	qemu image modules modules_install clean distclean
