@@ -8,7 +8,23 @@ set -euo pipefail
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=${BUILD:-$top/build}
+
+# ARCH is what the machines are; what builds, and runs them, is amd64. Another
+# ARCH has a directory of its own, and the sources, in $base, in common.
+base=${BUILD:-$top/build}
+arch=${ARCH:-x86_64}
+case $arch in
+x86_64)
+	build=$base cross=
+	unset ARCH CROSS_COMPILE ;;	# "" would be an architecture to the kernel's make
+arm64)
+	build=$base/arm64 cross=${CROSS_COMPILE-aarch64-linux-gnu-}
+	export ARCH CROSS_COMPILE=$cross ;;
+*)
+	echo "error: ARCH=$arch: only x86_64 and arm64 are known" >&2
+	exit 1 ;;
+esac
+
 logs=$build/logs
 jobs=${JOBS:-$(nproc)}
 # shellcheck source=../versions.mk
@@ -54,10 +70,13 @@ stamp() { mkdir -p "$(dirname "$1")"; printf '%s\n' "$2" >"$1"; }
 # list_files DIR...: every file below, in one order on every machine.
 list_files() { find "$@" -type f -print | sort; }
 
-# The compiler, through ccache where there is one (CCACHE=0 to go without).
-# Paths below the clone are hashed as relative ones: a second clone hits too.
-cc=gcc
+# The compilers, for the machines and for this one, through ccache where there
+# is one (CCACHE=0 to go without). Paths below the clone are hashed as relative
+# ones: a second clone hits too.
+cc=${cross}gcc
+hostcc=gcc
 if [ "${CCACHE:-1}" != 0 ] && command -v ccache >/dev/null; then
-	cc='ccache gcc'
+	cc="ccache $cc"
+	hostcc='ccache gcc'
 	export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 fi
