@@ -64,10 +64,11 @@ left_behind()
 }
 
 # Log lines about a device from the driver. What the driver core adds to every
-# error but ENODEV has no reason in it.
+# error but ENODEV has no reason in it, nor has what the PCI core says of a device
+# that firmware left disabled, as it does on Arm.
 log_of()
 {
-	dmesg | grep -F "$1" | grep -E "$driver|error|fail" | grep -v "probe with driver"
+	dmesg | grep -F "$1" | grep -E "$driver|error|fail" | grep -vE "probe with driver|enabling device"
 }
 
 # refuse BDF NAME REASON: it must not bind, and say why in one line.

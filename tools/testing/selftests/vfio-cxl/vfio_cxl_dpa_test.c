@@ -219,7 +219,12 @@ TEST_F(big, gib_faults)
 		     dev->dpa.info.size >> 20);
 
 	p = vfio_cxl_xmap_dpa(dev, off, len, SZ_1G, 0);
+#ifdef __aarch64__
+	/* Linux has no huge pages of 1 GiB there, but for hugetlbfs. */
+	EXPECT_EQ(len / SZ_2M, faults_of(p, len));
+#else
 	EXPECT_EQ(4, faults_of(p, len));
+#endif
 	vfio_cxl_fill(p + len - SZ_2M, SZ_2M, 17);
 	munmap(p, len);
 	p = vfio_cxl_xmap_dpa(dev, off + len - SZ_2M, SZ_2M, SZ_2M, SZ_4K);
