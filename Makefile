@@ -8,7 +8,7 @@ override BUILD := $(abspath $(BUILD))
 export SOURCES ACCEL V KERNEL_EXTRA
 
 # The kernel to build modules for.
-KDIR ?= $(BUILD)/kernel
+KDIR ?= $(BUILD)/$(if $(filter arm64,$(ARCH)),arm64/)kernel
 
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
 #:   make check-debug  the tests and more, on a kernel that looks for faults
+#:   make check-arm64  the demo and the driver's tests, on Arm machines
 demo-shell: image
 	@scripts/vm-run shell
 
@@ -56,6 +57,10 @@ check-asan:
 check-debug:
 	@$(have_python)
 	@scripts/check debug
+
+check-arm64:
+	@$(have_python)
+	@ARCH=arm64 scripts/check
 
 #:   make setup        install the Debian packages that the rest needs
 #:   make kernel       build/kernel: the pinned Linux
@@ -92,6 +97,7 @@ modules_install: modules
 #:
 #:   SOURCES=dir       take the tarballs named in versions.mk from there
 #:   STAGES="a b"      of make check: only these, and what they need
+#:   ARCH=arm64        of the machines: demo, demo-shell, kernel, qemu, image
 #:   ACCEL=kvm         use KVM for the host VM, if it works
 #:   V=1               show the output of the builds
 #:   BUILD=dir         instead of build/
@@ -103,5 +109,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check check-asan check-debug demo-shell unit fuzz lint kselftest nested tree setup kernel \
-	qemu image modules modules_install clean distclean
+.PHONY: help demo check check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest nested tree \
+	setup kernel qemu image modules modules_install clean distclean

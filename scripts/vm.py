@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host VM: a q35 machine with an emulated CXL accelerator, and the guest in it.
+"""The host VM: a machine with an emulated CXL accelerator, and the guest in it.
 
     with HostVM("demo") as vm:
         vm.boot()
@@ -12,6 +12,8 @@
 Everything has a timeout (for all of it: HostVM.limit seconds), and leaving the
 "with" block, by whatever way, ends the machine. Consoles go to
 build/logs/NAME.{host,guest}.log. One host VM runs at a time, in build/run.
+
+With ARCH=arm64 both machines are Arm ones, and everything is in build/arm64.
 """
 
 import ctypes
@@ -28,9 +30,17 @@ from channels import QMP, Machine, VMError, connect
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
+ARCH = os.environ.get("ARCH") or "x86_64"
+if ARCH == "arm64":
+    BUILD = os.path.join(BUILD, "arm64")
+    QEMU = os.path.join(BUILD, "qemu", "qemu-system-aarch64")
+    KERNEL = os.path.join(BUILD, "kernel", "arch", "arm64", "boot", "Image")
+elif ARCH == "x86_64":
+    QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
+    KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
+else:
+    sys.exit(f"ARCH={ARCH}: only x86_64 and arm64 are known")
 LOGS = os.path.join(BUILD, "logs")
-QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
-KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
 PATTERN = os.path.join(BUILD, "pattern")
@@ -38,7 +48,8 @@ IMAGES = os.path.join(BUILD, "images")
 
 # What a kernel says when it finds a fault in itself.
 COMPLAINT = re.compile(
-    r"BUG:|WARNING:|Oops|general protection|Call Trace|KASAN|UBSAN|INFO: task .* blocked|"
+    r"BUG:|WARNING:|Oops|general protection|Call [Tt]race|KASAN|UBSAN|INFO: task .* blocked|"
+    r"Internal error:|Unable to handle kernel|"
     r"Kernel panic|possible recursive locking|inconsistent lock state|refcount_t:|"
     r"kmemleak: .* leaks|ODEBUG:|scheduling while atomic|self-detected stall|detected stalls")
 
@@ -78,17 +89,13 @@ class HostVM(Machine):
                           if word == "-machine")
         devices = [word for n, word in enumerate(self.devices)
                    if word != "-machine" and (not n or self.devices[n - 1] != "-machine")]
-        tcg = os.environ.get("ACCEL") != "kvm" or not kvm_works()
+        machine = "cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=16G" + machine
         args = [
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
-            "-accel", "tcg,thread=multi" if tcg else "kvm",
-            "-machine", "q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=16G" +
-            machine + ("" if tcg else ",kernel-irqchip=split"),
-            "-cpu", "max" if tcg else "host", "-smp", "2", "-m", self.memory,
+            *(arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine)),
+            "-smp", "2", "-m", self.memory,
             "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
-            "-append", "console=ttyS0 panic=-1 " + self.append,
-            # Interrupt remapping, or VFIO calls the group unsafe.
-            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-append", f"console={'ttyAMA0' if ARCH == 'arm64' else 'ttyS0'} panic=-1 {self.append}",
             # hdm_for_passthrough is not set: a committed endpoint implies it.
             "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
             "-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2",
@@ -122,7 +129,12 @@ class HostVM(Machine):
                      f"mem-path={self.dpa}",
                      "-device", "cxl-type2,id=accel0,bus=rp0,memdev=m0" +
                      (self.accel_options and "," + self.accel_options)]
-        return args + devices
+        args += devices
+        if ARCH == "arm64":
+            # An SMMU for each CXL host bridge, as hosts have it
+            bridges = re.findall(r"\bpxb-cxl,\S*\bid=([^, ]+)", " ".join(args))
+            args += [word for bridge in bridges for word in ("-device", f"arm-smmuv3,primary-bus={bridge}")]
+        return args
 
     def start(self):
         os.makedirs(RUN, exist_ok=True)
@@ -268,6 +280,23 @@ def show_end(path, lines=20):
         last = log.read().splitlines()[-lines:]
     if last:
         print(f"--- the end of {os.path.relpath(path)}:", *last, sep="\n", file=sys.stderr)
+
+
+def x86_platform(machine):
+    tcg = os.environ.get("ACCEL") != "kvm" or not kvm_works()
+    return ["-accel", "tcg,thread=multi" if tcg else "kvm", "-cpu", "max" if tcg else "host",
+            "-machine", f"q35,{machine}{'' if tcg else ',kernel-irqchip=split'}",
+            # Interrupt remapping, or VFIO calls the group unsafe.
+            "-device", "intel-iommu,intremap=on,caching-mode=on"]
+
+
+def arm64_platform(machine):
+    # virtualization: EL2, for KVM in the host VM. The high PCI window is larger
+    # than the guest's, so that the fixed memory windows are not where that has
+    # its own: they follow it.
+    return ["-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on",
+            "-machine", f"virt,gic-version=3,virtualization=on,highmem-mmio-size=1T,{machine}",
+            "-bios", "QEMU_EFI.fd"]
 
 
 def kvm_works():
