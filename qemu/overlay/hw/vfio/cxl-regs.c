@@ -190,23 +190,16 @@ bool vfio_cxl_regs_check(VFIOCXLRegs *regs, uint64_t size, Error **errp)
     return true;
 }
 
-bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
-                          Error **errp)
+typedef struct Expect {
+    uint32_t offset, mask, want;
+} Expect;
+
+static bool verify(VFIOCXLRegs *regs, const Expect *expect, unsigned nr,
+                   Error **errp)
 {
-    const struct {
-        uint32_t offset, mask, want;
-    } expect[] = {
-        { HDM(DECODER_GLOBAL_CONTROL), HDM_ENABLE, HDM_ENABLE },
-        { HDM(DECODER0_CTRL), HDM_LOCKED | HDM_CTRL(ERR) | HDM_CTRL(IW),
-          HDM_LOCKED },
-        { HDM(DECODER0_BASE_LO), UINT32_MAX, base },
-        { HDM(DECODER0_BASE_HI), UINT32_MAX, base >> 32 },
-        { HDM(DECODER0_SIZE_LO), UINT32_MAX, size },
-        { HDM(DECODER0_SIZE_HI), UINT32_MAX, size >> 32 },
-    };
     uint64_t val;
 
-    for (int i = 0; i < ARRAY_SIZE(expect); i++) {
+    for (unsigned i = 0; i < nr; i++) {
         hwaddr offset = regs->hdm + expect[i].offset;
 
         if (!regs_read(regs, offset, 4, &val, errp)) {
@@ -220,6 +213,36 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
         }
     }
     return true;
+}
+
+static bool verify_range(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
+                         Error **errp)
+{
+    const Expect expect[] = {
+        { HDM(DECODER_GLOBAL_CONTROL), HDM_ENABLE, HDM_ENABLE },
+        { HDM(DECODER0_BASE_LO), UINT32_MAX, base },
+        { HDM(DECODER0_BASE_HI), UINT32_MAX, base >> 32 },
+        { HDM(DECODER0_SIZE_LO), UINT32_MAX, size },
+        { HDM(DECODER0_SIZE_HI), UINT32_MAX, size >> 32 },
+    };
+
+    return verify(regs, expect, ARRAY_SIZE(expect), errp);
+}
+
+static bool verify_locked(VFIOCXLRegs *regs, Error **errp)
+{
+    const Expect expect = {
+        HDM(DECODER0_CTRL), HDM_LOCKED | HDM_CTRL(ERR) | HDM_CTRL(IW),
+        HDM_LOCKED
+    };
+
+    return verify(regs, &expect, 1, errp);
+}
+
+bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
+                          Error **errp)
+{
+    return verify_range(regs, base, size, errp) && verify_locked(regs, errp);
 }
 
 CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs)
@@ -246,27 +269,25 @@ CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs)
     return d;
 }
 
+/*
+ * Nothing undoes a lock but a reset of the device, so all that can be known
+ * before is read back before.
+ */
 static bool program(VFIOCXLRegs *regs, uint32_t ctrl, uint64_t base,
-                    Error **errp)
+                    uint64_t size, Error **errp)
 {
     const uint32_t idle = ctrl & (HDM_CTRL(TYPE) | HDM_CTRL(BI));
-    const uint32_t commit = HDM_CTRL(COMMIT) | HDM_CTRL(LOCK_ON_COMMIT);
-    const struct {
-        uint32_t offset, val;
-    } set[] = {
-        /* If the device was not reset, a guest may have left its own attempt */
-        { HDM(DECODER0_CTRL), idle },
-        { HDM(DECODER0_BASE_LO), base },
-        { HDM(DECODER0_BASE_HI), base >> 32 },
-        { HDM(DECODER0_CTRL), idle | commit },
-    };
+    const hwaddr ctrl_reg = regs->hdm + HDM(DECODER0_CTRL);
 
-    for (int i = 0; i < ARRAY_SIZE(set); i++) {
-        if (!regs_write(regs, regs->hdm + set[i].offset, 4, set[i].val, errp)) {
-            return false;
-        }
-    }
-    return true;
+    /* If the device was not reset, a guest may have left its own attempt */
+    return regs_write(regs, ctrl_reg, 4, idle, errp) &&
+           regs_write(regs, regs->hdm + HDM(DECODER0_BASE_LO), 4,
+                      (uint32_t)base, errp) &&
+           regs_write(regs, regs->hdm + HDM(DECODER0_BASE_HI), 4, base >> 32,
+                      errp) &&
+           verify_range(regs, base, size, errp) &&
+           regs_write(regs, ctrl_reg, 4, idle | HDM_CTRL(COMMIT) |
+                      HDM_CTRL(LOCK_ON_COMMIT), errp);
 }
 
 bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
@@ -290,8 +311,9 @@ bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
     trace_vfio_cxl_regs_commit(regs->vbasedev->name, base, size, locked);
     if ((global & HDM_ENABLE ||
          regs_write(regs, global_reg, 4, global | HDM_ENABLE, errp)) &&
-        (locked || program(regs, ctrl, base, errp)) &&
-        vfio_cxl_regs_verify(regs, base, size, errp)) {
+        (locked ? verify_range(regs, base, size, errp) :
+                  program(regs, ctrl, base, size, errp)) &&
+        verify_locked(regs, errp)) {
         return true;
     }
 

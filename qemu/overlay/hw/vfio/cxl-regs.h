@@ -65,7 +65,8 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
  *
  * That decoder 0 is locked to the range already is a success.
  *
- * Returns: false, with the decoder uncommitted if that is possible.
+ * Returns: false, with the decoder uncommitted, unless it is locked, perhaps
+ * even to the range, and cannot be read any more.
  */
 bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
                           Error **errp);

@@ -31,7 +31,7 @@ void vfio_cxl_reset(VFIOPCIDevice *vdev)
 {
 }
 
-void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr)
+void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
 {
 }
 

@@ -5,7 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A device bound to vfio-cxl-pci is a PCI device with two more VFIO regions:
+ * A device bound to vfio-cxl-pci, or offered in the same terms by a vfio-user
+ * server, is a PCI device with two more VFIO regions:
  * the memory that its HDM decoder 0 maps, and a virtualized page of registers
  * (cxl-regs.c). At realize both are found and checked, the page is laid over
  * its place in the BAR, and the memory is handed to hw/cxl/cxl-path.c. That
@@ -56,6 +57,9 @@ static bool vfio_cxl_check_cap(const char *what, const void *info,
     } else if (hdr->version != 1) {
         error_setg(errp, "%s has version %u of the CXL capability, expected 1",
                    what, hdr->version);
+    } else if (((const void *)hdr - info) % sizeof(uint64_t)) {
+        error_setg(errp, "%s has the CXL capability at 0x%tx, unaligned",
+                   what, (const void *)hdr - info);
     } else if ((const void *)hdr - info + size > argsz) {
         error_setg(errp, "%s has less of the CXL capability than its %zu bytes",
                    what, size);
@@ -69,7 +73,7 @@ static bool vfio_cxl_get_flags(VFIODevice *vbasedev, uint32_t *flags,
                                Error **errp)
 {
     g_autofree struct vfio_device_info *info =
-        vfio_get_device_info(vbasedev->fd);
+        vbasedev->io_ops->get_device_info(vbasedev);
     struct vfio_device_info_cap_cxl *cap;
 
     if (!info) {
@@ -91,14 +95,16 @@ static struct vfio_region_info *
 vfio_cxl_find_region(VFIODevice *vbasedev, const char *what, uint32_t subtype,
                      uint32_t need, Error **errp)
 {
-    struct vfio_region_info *info;
+    struct vfio_region_info *info, *same;
 
     if (vfio_device_get_region_info_type(vbasedev, VFIO_REGION_TYPE_CXL,
                                          subtype, &info)) {
         error_setg(errp, "%s (type 0x%08x subtype %u) is missing", what,
                    VFIO_REGION_TYPE_CXL, subtype);
     } else if (info->index < VFIO_PCI_NUM_REGIONS || info->index > UINT8_MAX ||
-               info->index >= vbasedev->num_initial_regions) {
+               info->index >= vbasedev->num_initial_regions ||
+               vfio_device_get_region_info(vbasedev, info->index, &same) ||
+               same != info) {
         error_setg(errp, "%s has index %u of %u", what, info->index,
                    vbasedev->num_initial_regions);
     } else if ((info->flags & need) != need) {
@@ -158,8 +164,8 @@ static bool vfio_cxl_setup_dpa(VFIOCXL *cxl, Error **errp)
 
 /*
  * Decoders changed, here or on the way here. Firmware's commitment lasts until
- * a reset takes it, which may be one that the guest asked the device for; from
- * then on the memory is where the guest's own commitment has it.
+ * a reset takes it; from then on the memory is where the guest's own commitment
+ * has it.
  */
 static void vfio_cxl_follow(VFIOCXL *cxl)
 {
@@ -227,7 +233,7 @@ static bool vfio_cxl_setup_regs(VFIOCXL *cxl, Error **errp)
         return false;
     }
     bar = cap->bar < PCI_ROM_SLOT ? &vdev->bars[cap->bar] : NULL;
-    if (!bar || !bar->region.size || bar->ioport) {
+    if (!bar || !bar->size || bar->ioport) {
         error_setg(errp, "%s is in BAR %u, which is not a memory BAR", what,
                    cap->bar);
         return false;
@@ -353,13 +359,13 @@ bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
     if (vdev->cxl_mode == ON_OFF_AUTO_OFF) {
         why = "cxl=off";
     } else if (!(vbasedev->flags & VFIO_DEVICE_FLAGS_CXL)) {
-        why = "the host kernel does not offer CXL for the device";
+        why = "the device is not offered as a CXL device";
     } else if (!vfio_cxl_below_port(PCI_DEVICE(vdev))) {
         why = "the device is not below a cxl-rp or cxl-downstream port";
     } else if (!vfio_cxl_get_flags(vbasedev, &flags, errp)) {
         return false;
     } else if (!(flags & VFIO_CXL_CAP_FIRMWARE_COMMITTED)) {
-        why = "the host's firmware did not commit the device's HDM decoder";
+        why = "firmware did not commit the device's HDM decoder";
     }
     if (why) {
         trace_vfio_cxl_plain_pci(vbasedev->name, why);
@@ -385,12 +391,15 @@ bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
  * it on the same terms as a BAR, and in between sees an empty part of the
  * window; and the IOMMU is given nothing that it could not fault in.
  */
-static void vfio_cxl_update_mapping(VFIOCXL *cxl)
+void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
 {
-    VFIOPCIDevice *vdev = cxl->vdev;
     PCIDevice *pdev = PCI_DEVICE(vdev);
+    VFIOCXL *cxl = vdev->cxl;
     bool on;
 
+    if (!cxl || !cxl->dpa.mem) {
+        return;
+    }
     on = pci_get_word(pdev->config + PCI_COMMAND) & PCI_COMMAND_MEMORY;
     if (pdev->pm_cap &&
         pci_get_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL) &
@@ -403,20 +412,6 @@ static void vfio_cxl_update_mapping(VFIOCXL *cxl)
     }
 }
 
-void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr)
-{
-    VFIOCXL *cxl = vdev->cxl;
-
-    if (!cxl || !cxl->dpa.mem) {
-        return;
-    }
-    vfio_cxl_update_mapping(cxl);
-    /* CXL Reset, which the Device DVSEC starts, takes the decoders. */
-    if (addr >= PCI_CONFIG_SPACE_SIZE) {
-        vfio_cxl_follow(cxl);
-    }
-}
-
 /*
  * The kernel makes decoder 0 fresh, as in any endpoint that is reset through
  * the bus, and cxl-path.c decides whether firmware would commit it again. So it
@@ -424,8 +419,8 @@ void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr)
  * secondary bus reset it would not: the memory is gone, as the guest can read
  * in decoder 0, until the guest commits that itself or boots again.
  *
- * A function level reset does not come here. The guest writes it to config
- * space, and it leaves the decoders alone.
+ * A function level reset and a CXL Reset do not come here. The guest writes
+ * them to config space, and the kernel leaves the decoders alone.
  */
 void vfio_cxl_reset(VFIOPCIDevice *vdev)
 {

@@ -15,19 +15,19 @@
  * @vdev: a device whose BARs are registered
  * @errp: pointer to a NULL-initialized error object
  *
- * With cxl=auto, a device for which the host kernel offers no CXL, which
+ * With cxl=auto, a device that is not offered as a CXL device, which
  * platform firmware did not commit, or which is not below a CXL port stays
  * plain PCI, and @vdev->cxl stays NULL.
  *
  * Returns: false with @errp set when the above happens with cxl=on, or when
- * what the kernel says about the device cannot be true. vfio_cxl_exit() and
+ * what is said about the device cannot be true. vfio_cxl_exit() and
  * vfio_cxl_finalize() then undo what was done.
  */
 bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp);
 
 /**
  * vfio_cxl_exit: hide memory and registers from the guest
- * @vdev: any device; must be called before the BARs are taken down
+ * @vdev: any device; must be called before its BARs are taken down
  */
 void vfio_cxl_exit(VFIOPCIDevice *vdev);
 
@@ -44,13 +44,10 @@ void vfio_cxl_finalize(VFIOPCIDevice *vdev);
 void vfio_cxl_reset(VFIOPCIDevice *vdev);
 
 /**
- * vfio_cxl_config_written: follow a write to config space
- * @vdev: any device
- * @addr: where its config space was written, by now
- *
- * Shows the memory only while the device decodes it, and follows a CXL Reset.
+ * vfio_cxl_update_mapping: show the memory only while the device decodes it
+ * @vdev: any device, after a write to its config space
  */
-void vfio_cxl_config_written(VFIOPCIDevice *vdev, uint32_t addr);
+void vfio_cxl_update_mapping(VFIOPCIDevice *vdev);
 
 /**
  * vfio_cxl_class_init: have fixed memory windows lead to devices of a class
