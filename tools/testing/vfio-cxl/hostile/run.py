@@ -78,7 +78,7 @@ class Bench:
     def works(self, base=None):
         """The window's content is the device's, and all agree on where it is."""
         machine, device = self.machine, self.device
-        check(machine.get("cxl-committed") is True, "cxl-committed is not true")
+        check(machine.get("cxl-state") == "firmware-committed", "cxl-state is not firmware-committed")
         check(machine.get("cxl-size") == device.size, "cxl-size is wrong")
         if base is None:
             base = machine.get("cxl-base")
@@ -118,7 +118,7 @@ class Bench:
         check(self.machine.read(base, 16) != token, "there is memory in the window")
 
     def uncommitted(self, locked=False):
-        check(self.machine.get("cxl-committed") is False, "cxl-committed is not false")
+        check(self.machine.get("cxl-state") == "uncommitted", "cxl-state is not uncommitted")
         ctrl = self.device.decoder()[2]
         check(locked or not ctrl & (s.COMMIT | s.COMMITTED | s.LOCK),
               f"decoder 0 is left with control {ctrl:#x}")
