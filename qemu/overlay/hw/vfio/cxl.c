@@ -436,8 +436,8 @@ void vfio_cxl_reset(VFIOPCIDevice *vdev)
            vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL);
     trace_vfio_cxl_reset(vdev->vbasedev.name, kept);
     if (!kept) {
+        cxl_path_withdraw(path);
         cxl_path_lost(path);
-        vfio_cxl_follow(cxl);
     }
 }
 

@@ -1,0 +1,52 @@
+/*
+ * Requests to add and release dynamic capacity
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef CXL_DCD_H
+#define CXL_DCD_H
+
+#include "hw/cxl/cxl.h"
+
+/*
+ * What a fabric manager, or the user in its place, asks a cxl-type3 device to
+ * do. On failure nothing has changed, and @errp is set to a message that names
+ * device, region, DPA, length and tag.
+ */
+
+/**
+ * cxl_dcd_add: offer extents to the host
+ * @extents: with DPA, length, tag and sequence number
+ */
+CXLRetCode cxl_dcd_add(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
+                       uint32_t count, Error **errp);
+
+typedef struct CXLDCDRelease {
+    bool forced;                /* do not wait for the host */
+    bool sanitize;
+} CXLDCDRelease;
+
+/**
+ * cxl_dcd_release: ask the host for extents, or with @how->forced take them
+ * @extents: DPA and length; their tags, unless zero, are checked
+ *
+ * An offer that the host has not responded to can only be taken back by force.
+ */
+CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
+                           uint32_t count, const CXLDCDRelease *how,
+                           Error **errp);
+
+/**
+ * cxl_dcd_release_tag: the same for all extents of a region that have a tag
+ */
+CXLRetCode cxl_dcd_release_tag(CXLType3Dev *ct3d, uint8_t rid,
+                               const uint8_t *tag, const CXLDCDRelease *how,
+                               Error **errp);
+
+/* The device at a QOM path, which must have dynamic capacity */
+CXLType3Dev *cxl_dcd_find(const char *path, Error **errp);
+
+#endif
