@@ -436,11 +436,11 @@ void cxl_path_unregister(CXLPath *path)
     const CXLHDMDecoder unused = {};
     CXLRoute route;
 
+    cxl_path_withdraw(path);
     if (!QTAILQ_IN_USE(path, next)) {
         return;
     }
 
-    cxl_path_withdraw(path);
     if (path->fw && cxl_route_find(path->dev, &route, NULL)) {
         for (unsigned i = 0; i < route.nr_hops; i++) {
             uint32_t *cache_mem = route.hop[i].cache_mem;
@@ -459,12 +459,8 @@ void cxl_path_unregister(CXLPath *path)
 
 void cxl_path_lost(CXLPath *path)
 {
-    if (!path->fw) {
-        return;
-    }
-
     cxl_path_withdraw(path);
-    if (path->dev->enabled &&
+    if (path->fw && path->dev->enabled &&
         !resettable_is_in_reset(OBJECT(pci_get_bus(path->dev)))) {
         cxl_path_try(cxl_path_commit, path);
     }

@@ -40,12 +40,20 @@ static const struct {
 };
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(cdat_speed) + 2 != CDAT_ENTRIES);
 
+/* An entry, zeroed but for its header */
+static void *cdat_new(uint8_t type, size_t length)
+{
+    CDATSubHeader *header = g_malloc0(length);
+
+    header->type = type;
+    header->length = length;
+    return header;
+}
+
 static CDATSubHeader *cdat_dsmas(uint64_t size)
 {
-    CDATDsmas *e = g_new0(CDATDsmas, 1);
+    CDATDsmas *e = cdat_new(CDAT_TYPE_DSMAS, sizeof(*e));
 
-    e->header.type = CDAT_TYPE_DSMAS;
-    e->header.length = sizeof(*e);
     e->DSMADhandle = CDAT_HANDLE;
     e->DPA_length = size;
     return &e->header;
@@ -53,10 +61,8 @@ static CDATSubHeader *cdat_dsmas(uint64_t size)
 
 static CDATSubHeader *cdat_dslbis(unsigned n)
 {
-    CDATDslbis *e = g_new0(CDATDslbis, 1);
+    CDATDslbis *e = cdat_new(CDAT_TYPE_DSLBIS, sizeof(*e));
 
-    e->header.type = CDAT_TYPE_DSLBIS;
-    e->header.length = sizeof(*e);
     e->handle = CDAT_HANDLE;
     e->flags = HMAT_LB_MEM_MEMORY;
     e->data_type = cdat_speed[n].type;
@@ -67,10 +73,8 @@ static CDATSubHeader *cdat_dslbis(unsigned n)
 
 static CDATSubHeader *cdat_dsemts(uint64_t size)
 {
-    CDATDsemts *e = g_new0(CDATDsemts, 1);
+    CDATDsemts *e = cdat_new(CDAT_TYPE_DSEMTS, sizeof(*e));
 
-    e->header.type = CDAT_TYPE_DSEMTS;
-    e->header.length = sizeof(*e);
     e->DSMAS_handle = CDAT_HANDLE;
     e->EFI_memory_type_attr = CDAT_DSEMTS_SP;
     e->DPA_length = size;

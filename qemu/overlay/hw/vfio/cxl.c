@@ -436,7 +436,6 @@ void vfio_cxl_reset(VFIOPCIDevice *vdev)
            vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL);
     trace_vfio_cxl_reset(vdev->vbasedev.name, kept);
     if (!kept) {
-        cxl_path_withdraw(path);
         cxl_path_lost(path);
     }
 }
@@ -453,7 +452,6 @@ void vfio_cxl_exit(VFIOPCIDevice *vdev)
         object_property_del(OBJECT(vdev), "cxl-base");
         object_property_del(OBJECT(vdev), "cxl-size");
         object_property_del(OBJECT(vdev), "cxl-state");
-        cxl_path_withdraw(&cxl->path);
         cxl_path_unregister(&cxl->path);
         cxl->path = (CXLPath) { };
     }

@@ -88,7 +88,8 @@ bool cxl_path_register(CXLPath *path, Error **errp);
 
 /**
  * cxl_path_unregister: take the memory out of the window and forget the path
- * @path: a path that was registered, or a zeroed one, which is left alone
+ * @path: a path that was registered, or only followed (cxl_path_follow()), or a
+ *        zeroed one, which is left alone
  *
  * The decoders of the host bridge and of switches that led to it are
  * uncommitted. The endpoint's own decoder is the caller's.
@@ -97,7 +98,8 @@ void cxl_path_unregister(CXLPath *path);
 
 /**
  * cxl_path_lost: the endpoint lost its decoder in a reset
- * @path: a registered path, or a zeroed one, which is left alone
+ * @path: a path, registered or only followed, or a zeroed one, which is left
+ *        alone
  *
  * To be called at the end of every reset that takes the endpoint's decoder.
  * Takes the memory out of the window, as after a secondary bus reset. The
