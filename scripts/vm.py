@@ -44,6 +44,9 @@ LOGS = os.path.join(BUILD, "logs")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
 PATTERN = os.path.join(BUILD, "pattern")
+
+# What the self-test of the guest's driver, tools/testing/vfio-cxl/accel, does
+ENGINE_STEPS = 6
 IMAGES = os.path.join(BUILD, "images")
 
 # What a kernel says when it finds a fault in itself.
@@ -227,6 +230,12 @@ class HostVM(Machine):
         if outside.returncode or status:
             return f"status {status} in the guest, {outside.returncode} outside"
         return ""
+
+    def engine_selftest(self):
+        """Have the first accelerator of the guest work: whether all was well, and its report."""
+        status, report = self.guest.run("cat /sys/kernel/debug/cxl_accel0/selftest")
+        return (status == 0 and report.count(": ok, status") == ENGINE_STEPS and
+                f"interrupts: {ENGINE_STEPS}" in report), report
 
     def check_alive(self):
         if self.process.poll() is not None:
