@@ -121,8 +121,10 @@ static bool decoder_recommit(struct vfio_cxl_device *cxl)
 /**
  * vfio_cxl_save_state - remember how firmware and the CXL core left the device
  * @cxl: device, being bound; its memory is active if there is any
+ *
+ * Return: 0 or -ENOMEM.
  */
-void vfio_cxl_save_state(struct vfio_cxl_device *cxl)
+int vfio_cxl_save_state(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
 	u32 *hw = cxl->dvsec_hw;
@@ -141,24 +143,45 @@ void vfio_cxl_save_state(struct vfio_cxl_device *cxl)
 				  CXL_DVSEC_CTRL2_MEM_CLR);
 	if (cxl->committed)
 		vfio_cxl_decoder_read(cxl, 0, &cxl->decoder);
+	pci_save_state(pdev);
+	cxl->config = pci_store_saved_state(pdev);
+	return cxl->config ? 0 : -ENOMEM;
 }
 
-/*
- * After a reset that nobody restored config space from, registers would be
- * looked for where the BAR is not.
- */
+/* Registers would be looked for where the BAR is not. */
 static bool bar_is_set(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
 	u32 want = lower_32_bits(pci_bus_address(pdev, cxl->bar)), bar;
 
 	pci_read_config_dword(pdev, PCI_BASE_ADDRESS_0 + 4 * cxl->bar, &bar);
-	bar &= PCI_BASE_ADDRESS_MEM_MASK;
-	if (bar == want)
-		return true;
-	pci_err(pdev, "BAR %u is %#x, expected %#x: config space was lost; memory stays closed\n",
-		cxl->bar, bar, want);
-	return false;
+	return (bar & PCI_BASE_ADDRESS_MEM_MASK) == want;
+}
+
+/**
+ * vfio_cxl_restore_config - put back config space that was lost
+ * @cxl: device, out of reset
+ *
+ * Recovery from a fatal error resets the link, and leaves it to drivers to
+ * restore what that takes; the VFIO core restores what it finds at open. And
+ * while it closes a device it switches Memory Space off, with no lock: somebody
+ * else's reset may save that, and restore it for good.
+ *
+ * As it was at bind is good for whoever has the device: BARs are the host's, and
+ * with bus mastering and interrupts the user begins anew after an error.
+ */
+void vfio_cxl_restore_config(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+	u16 cmd;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
+	if (PCI_POSSIBLE_ERROR(cmd) ||
+	    (cmd & PCI_COMMAND_MEMORY && bar_is_set(cxl)))
+		return;
+	pci_info(pdev, "config space was lost, restoring it\n");
+	if (!pci_load_saved_state(pdev, cxl->config))
+		pci_restore_state(pdev);
 }
 
 /**
@@ -183,8 +206,10 @@ bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl)
 		pci_err(pdev, "device does not answer; memory stays closed\n");
 		return false;
 	}
-	if (!bar_is_set(cxl))
+	if (!bar_is_set(cxl)) {
+		pci_err(pdev, "config space was lost; memory stays closed\n");
 		return false;
+	}
 	if (ctrl != cxl->dvsec_ctrl) {
 		pci_write_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CTRL,
 				      cxl->dvsec_ctrl);

@@ -85,6 +85,10 @@ static int vfio_cxl_open_device(struct vfio_device *core_vdev)
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 	int rc;
 
+	/* A device that the VFIO core enables now it would restore as lost. */
+	if (READ_ONCE(cxl->closed) & VFIO_CXL_FROZEN)
+		return -EAGAIN;
+	vfio_cxl_restore_config(cxl);
 	rc = vfio_pci_core_enable(&cxl->core);
 	if (rc)
 		return rc;
@@ -116,6 +120,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	vfio_cxl_unmap_comp_bar(cxl);
 	/* Stops DMA and resets, so nothing writes to the memory afterwards. */
 	vfio_pci_core_close_device(core_vdev);
+	vfio_cxl_restore_config(cxl);
 	vfio_cxl_restore_ras(cxl);
 	if (cxl->committed && clear_on_close)
 		clear_memory(cxl);
@@ -144,6 +149,7 @@ static void vfio_cxl_release_dev(struct vfio_device *core_vdev)
 
 	mutex_destroy(&cxl->config_lock);
 	mutex_destroy(&cxl->shadow_lock);
+	kfree(cxl->config);
 	vfio_pci_core_release_dev(core_vdev);
 }
 

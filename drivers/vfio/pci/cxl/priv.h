@@ -100,6 +100,7 @@ struct vfio_cxl_mem {
  * @dvsec_cap: its Capability register, without what cannot be passed on
  * @dvsec_ctrl: its Control register at bind, to restore after a reset
  * @dvsec_ctrl2: its Control2 register at bind, without doorbells
+ * @config: config space at bind
  * @committed: firmware committed decoder 0
  * @decoder: decoder 0 at bind
  * @hdm_hw: the facts that the virtual decoders are made from
@@ -143,6 +144,7 @@ struct vfio_cxl_device {
 	u16 dvsec_ctrl;
 	u16 dvsec_ctrl2;
 	u32 dvsec_cap;
+	struct pci_saved_state *config;
 	bool committed;
 	struct vfio_cxl_decoder decoder;
 	struct vfio_cxl_hdm_hw hdm_hw;
@@ -195,7 +197,8 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);
 void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
 			   struct vfio_cxl_decoder *d);
 bool vfio_cxl_wait_mem_active(struct vfio_cxl_device *cxl);
-void vfio_cxl_save_state(struct vfio_cxl_device *cxl);
+int vfio_cxl_save_state(struct vfio_cxl_device *cxl);
+void vfio_cxl_restore_config(struct vfio_cxl_device *cxl);
 bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl);
 
 /* reset.c: resets, and what of them is CXL's */

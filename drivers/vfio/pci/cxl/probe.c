@@ -272,6 +272,5 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
 	}
 	/* After the CXL core, which may have enabled what firmware had not */
-	vfio_cxl_save_state(cxl);
-	return 0;
+	return vfio_cxl_save_state(cxl);
 }

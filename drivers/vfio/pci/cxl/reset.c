@@ -312,18 +312,18 @@ static void vfio_cxl_reset_done(struct pci_dev *pdev)
 
 /*
  * A link that is frozen is reset next, which comes with no other callback
- * before recovery is over. A reset of the function that somebody fits in
- * between does not make the link good.
+ * before recovery is over, and restores nothing. A reset of the function that
+ * somebody fits in between does not make the link good.
  */
 static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 						pci_channel_state_t state)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
 
-	if (cxl->committed && state == pci_channel_io_frozen)
+	if (state == pci_channel_io_frozen)
 		reset_begins(cxl, VFIO_CXL_FROZEN | VFIO_CXL_IN_RESET);
 	/* Given up: it is for the next reset to open the gate. */
-	if (cxl->committed && state == pci_channel_io_perm_failure) {
+	if (state == pci_channel_io_perm_failure) {
 		reset_begins(cxl, VFIO_CXL_IN_RESET);
 		vfio_cxl_gate_open(cxl, VFIO_CXL_FROZEN);
 	}
@@ -333,12 +333,10 @@ static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 static void vfio_cxl_resume(struct pci_dev *pdev)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
-	bool frozen;
 
-	scoped_guard(rwsem_read, &cxl->gate_lock)
-		frozen = cxl->closed & VFIO_CXL_FROZEN;
-	if (!frozen)
+	if (!(READ_ONCE(cxl->closed) & VFIO_CXL_FROZEN))
 		return;
+	vfio_cxl_restore_config(cxl);
 	vfio_cxl_gate_open(cxl, VFIO_CXL_FROZEN);
 	vfio_cxl_reset_done(pdev);
 }
