@@ -4,14 +4,14 @@
  * and by VFIO_DEVICE_RESET; and devices that fail in them, which an emulator
  * has to play.
  */
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
+#define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
 
-#define LEN		(2 * SZ_2M)
+#define LEN		VFIO_CXL_TENANT
 
 static __u16 dv_get(struct vfio_cxl_dev *dev, __u32 off)
 {
@@ -32,16 +32,6 @@ static __u16 guest_reset(struct vfio_cxl_dev *dev, __u16 bits)
 	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_RESET | bits);
 	return dv_get(dev, DVSEC_STATUS2) &
 	       (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR);
-}
-
-/* A tenant: memory in use and mapped, a decoder that is locked */
-static char *tenant(struct vfio_cxl_dev *dev, __u64 seed)
-{
-	char *p = vfio_cxl_xmap_dpa(dev, 0, LEN, SZ_2M, 0);
-
-	vfio_cxl_fill(p, LEN, seed);
-	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
-	return p;
 }
 
 static void expect_open(struct __test_metadata *_metadata,
@@ -99,7 +89,7 @@ static void expect_restored(struct __test_metadata *_metadata,
 TEST_F(reset, guest_keeps_memory)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 81);
+	char *p = vfio_cxl_xtenant(dev, 81);
 
 	EXPECT_FALSE(vfio_cxl_faults(p));
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
@@ -117,7 +107,7 @@ TEST_F(reset, guest_keeps_memory)
 TEST_F(reset, guest_clears_memory)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 83);
+	char *p = vfio_cxl_xtenant(dev, 83);
 
 	if (!(self->cap & DVSEC_CAP_MEM_CLR))
 		SKIP(return, "device cannot clear its memory");
@@ -148,7 +138,7 @@ TEST_F(reset, guest_in_spite_of_lock)
 TEST_F(reset, guest_writes_back)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 85);
+	char *p = vfio_cxl_xtenant(dev, 85);
 	__u32 before, after;
 	__u16 pos;
 
@@ -170,11 +160,11 @@ TEST_F(reset, guest_writes_back)
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 85));
 }
 
-/* Guards: reset.c vfio_cxl_reset_done(), in_reset; reset_rc */
+/* Guards: reset.c vfio_cxl_reset_done(), %VFIO_CXL_IN_RESET, reset_rc */
 TEST_F(reset, failed_reset_leaves_it_closed)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 87);
+	char *p = vfio_cxl_xtenant(dev, 87);
 
 	if (!vfio_cxl_emulate("x-cxl-reset-fail", "error"))
 		SKIP(return, "needs an emulated device");
@@ -195,7 +185,7 @@ TEST_F(reset, failed_reset_leaves_it_closed)
 TEST_F(reset, reset_that_does_not_end)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 89);
+	char *p = vfio_cxl_xtenant(dev, 89);
 
 	if (!vfio_cxl_emulate("x-cxl-reset-fail", "stuck"))
 		SKIP(return, "needs an emulated device");
@@ -258,7 +248,7 @@ TEST_F(reset, close_resets)
 TEST_F(reset, slow_memory_is_waited_for)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 95);
+	char *p = vfio_cxl_xtenant(dev, 95);
 
 	if (!vfio_cxl_emulate("x-mem-active-delay", "800"))
 		SKIP(return, "needs an emulated device");
@@ -271,7 +261,7 @@ TEST_F(reset, slow_memory_is_waited_for)
 TEST_F(reset, memory_that_is_too_slow)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 97);
+	char *p = vfio_cxl_xtenant(dev, 97);
 
 	if (!vfio_cxl_emulate("x-mem-active-delay", "600000"))
 		SKIP(return, "needs an emulated device");
@@ -291,7 +281,7 @@ TEST_F(reset, memory_that_is_too_slow)
 TEST_F(reset, flr_that_loses_the_decoder)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 99);
+	char *p = vfio_cxl_xtenant(dev, 99);
 	unsigned int i;
 
 	if (!vfio_cxl_emulate("x-lose-decoder", "on"))
@@ -303,43 +293,6 @@ TEST_F(reset, flr_that_loses_the_decoder)
 		EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 		expect_restored(_metadata, dev, self->before);
 	}
-}
-
-static bool signalled(int fd)
-{
-	unsigned int i;
-	__u64 n;
-
-	for (i = 0; i < 100; i++) {
-		if (read(fd, &n, sizeof(n)) == sizeof(n))
-			return true;
-		usleep(100 * 1000);
-	}
-	return false;
-}
-
-/* Guards: reset.c vfio_cxl_error_detected() */
-TEST_F(cxl, error_reaches_the_user)
-{
-	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 101), command[64], *answer;
-	int fd = vfio_cxl_eventfd(dev, VFIO_PCI_ERR_IRQ_INDEX);
-
-	if (!getenv("VFIO_CXL_EMULATED"))
-		SKIP(return, "needs an emulated device");
-	ASSERT_LE(0, fd);
-	/* Completion Timeout, not fatal: the link and the memory stay */
-	snprintf(command, sizeof(command),
-		 "pcie_aer_inject_error %s COMP_TIME",
-		 getenv("VFIO_CXL_EMULATED"));
-	answer = vfio_cxl_emulator(command);
-	ASSERT_NE(NULL, answer);
-	TH_LOG("%s", answer);
-	EXPECT_TRUE(signalled(fd));
-	EXPECT_EQ(0, vfio_cxl_touch(p, false));
-	EXPECT_TRUE(vfio_cxl_same(p, LEN, 101));
-	free(answer);
-	close(fd);
 }
 
 int main(int argc, char **argv)

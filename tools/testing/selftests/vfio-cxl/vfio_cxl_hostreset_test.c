@@ -13,16 +13,6 @@
 
 #define PAGE_WORDS	(VFIO_CXL_PAGE_SIZE / 4)
 
-/* As reset_test's; a tenant with a locked decoder on top */
-static char *tenant(struct vfio_cxl_dev *dev, __u64 seed)
-{
-	char *p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
-
-	vfio_cxl_fill(p, 2 * SZ_2M, seed);
-	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
-	return p;
-}
-
 /* The memory works, by mapping and by file, and so do fresh registers. */
 static void expect_usable(struct __test_metadata *_metadata,
 			  struct vfio_cxl_dev *dev, char *p)
@@ -30,8 +20,8 @@ static void expect_usable(struct __test_metadata *_metadata,
 	char buf[64] = {};
 
 	ASSERT_EQ(0, vfio_cxl_touch(p, true));
-	vfio_cxl_fill(p, 2 * SZ_2M, 61);
-	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 61));
+	vfio_cxl_fill(p, VFIO_CXL_TENANT, 61);
+	EXPECT_TRUE(vfio_cxl_same(p, VFIO_CXL_TENANT, 61));
 	EXPECT_EQ(64, vfio_cxl_read(dev, &dev->dpa, SZ_2M, buf, 64));
 	EXPECT_EQ(0, memcmp(p + SZ_2M, buf, 64));
 	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
@@ -58,12 +48,12 @@ static void physical(struct vfio_cxl_dev *dev, __u32 *s)
 /*
  * Past VFIO, and without its memory_lock: the gate_lock alone is in the way.
  *
- * Guards: main.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done()
+ * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done()
  */
 TEST_F(cxl, host_reset)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 63);
+	char *p = vfio_cxl_xtenant(dev, 63);
 	int fd;
 
 	fd = vfio_cxl_xhost_open(dev->bdf, "reset", O_WRONLY);
@@ -145,7 +135,7 @@ FIXTURE_TEARDOWN_PARENT(hot_reset)
  * Through the VFIO core's device set. A reset that the port masks leaves the
  * tenant its memory; one that is none must not look like one.
  *
- * Guards: main.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done();
+ * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done();
  * reset.c, what restores the decoder
  */
 TEST_F(hot_reset, decoder_is_restored)
@@ -153,7 +143,7 @@ TEST_F(hot_reset, decoder_is_restored)
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
 	__u32 before[PHYSICAL], after[PHYSICAL];
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 65);
+	char *p = vfio_cxl_xtenant(dev, 65);
 	int rc;
 
 	physical(dev, before);
@@ -219,7 +209,7 @@ TEST_F(method, decoder_is_restored)
 {
 	__u32 before[PHYSICAL], after[PHYSICAL], i;
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 67);
+	char *p = vfio_cxl_xtenant(dev, 67);
 
 	physical(dev, before);
 	if (ioctl(dev->fd, VFIO_DEVICE_RESET))
@@ -246,10 +236,10 @@ TEST_F(method, closed_and_cleared)
 {
 	__u32 before[PHYSICAL], after[PHYSICAL], i;
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 69);
+	char *p = vfio_cxl_xtenant(dev, 69);
 
 	physical(dev, before);
-	munmap(p, 2 * SZ_2M);
+	munmap(p, VFIO_CXL_TENANT);
 	vfio_cxl_close(dev);
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 	physical(dev, after);
@@ -258,8 +248,8 @@ TEST_F(method, closed_and_cleared)
 			TH_LOG("word %u", i);
 		}
 	}
-	p = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
-	EXPECT_TRUE(vfio_cxl_zero(p, 2 * SZ_2M));
+	p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, VFIO_CXL_TENANT));
 	expect_usable(_metadata, dev, p);
 }
 
@@ -267,7 +257,7 @@ TEST_F(method, closed_and_cleared)
 TEST_F(method, guest_flr)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = tenant(dev, 71);
+	char *p = vfio_cxl_xtenant(dev, 71);
 
 	if (!vfio_cxl_guest_flr(dev))
 		SKIP(return, "device has no FLR");

@@ -427,6 +427,15 @@ void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
 	return at;
 }
 
+char *vfio_cxl_xtenant(struct vfio_cxl_dev *dev, __u64 seed)
+{
+	char *p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
+
+	vfio_cxl_fill(p, VFIO_CXL_TENANT, seed);
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+	return p;
+}
+
 static sigjmp_buf touch_env;
 
 static void touch_sigbus(int sig)

@@ -46,6 +46,8 @@
 #define RAS_UNC_MASK		0x04
 #define RAS_UNC_SEVERITY	0x08
 #define RAS_COR_MASK		0x10
+#define RAS_CAP_CTRL		0x14
+#define  RAS_FIRST_ERROR	0x3f
 #define RAS_HEADER_LOG		0x18
 #define CM_CAP_HDM		5
 
@@ -193,6 +195,12 @@ void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 /* Map device memory at @skew bytes past a multiple of @align */
 void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
 			size_t align, size_t skew);
+/*
+ * A tenant: the first %VFIO_CXL_TENANT bytes mapped and filled (@seed), and a
+ * decoder that is committed and locked. Says where they are mapped.
+ */
+#define VFIO_CXL_TENANT		(2 * SZ_2M)
+char *vfio_cxl_xtenant(struct vfio_cxl_dev *dev, __u64 seed);
 /* Read or write a byte that may not be there: 0 or SIGBUS */
 int vfio_cxl_touch(void *p, bool write);
 /* Read a byte; whether that took a page fault */
