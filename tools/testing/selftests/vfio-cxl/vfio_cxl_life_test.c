@@ -3,6 +3,7 @@
  * From one user to the next: nothing of a tenant is left, however it ended.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -36,12 +37,15 @@ static bool dirty(struct vfio_cxl_dev *dev)
 /* All that a user sees of the shadow registers */
 static void snapshot(struct vfio_cxl_dev *dev, __u32 *s)
 {
-	__u32 i, at = vfio_cxl_dvsec(dev, 0);
+	__u32 i, at = vfio_cxl_dvsec(dev, 0), ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS);
 
 	for (i = 0; i < 0x38 / 4; i++)
 		*s++ = vfio_cxl_xget(dev, &dev->cfg, at + 4 * i, 4);
 	for (i = 0; i < VFIO_CXL_PAGE_SIZE / 4; i++)
-		*s++ = vfio_cxl_xget(dev, &dev->regs, 4 * i, 4);
+		s[i] = vfio_cxl_xget(dev, &dev->regs, 4 * i, 4);
+	/* Without an error the pointer to the first one means nothing. */
+	if (ras)
+		s[(ras + RAS_CAP_CTRL) / 4] &= ~RAS_FIRST_ERROR;
 }
 
 #define SNAPSHOT	(0x38 / 4 + VFIO_CXL_PAGE_SIZE / 4)
@@ -160,7 +164,69 @@ TEST_F(cxl, sleeping_device_is_cleared_too)
 	expect_zero(_metadata, dev);
 }
 
-/* Guards: main.c vfio_cxl_close_device(), reached by exit as by close() */
+/* Resets, past VFIO, until it is told to stop */
+static void *reset_again_and_again(void *stop)
+{
+	int fd = vfio_cxl_xhost_open(vfio_cxl_bdf, "reset", O_WRONLY);
+	long resets = 0;
+
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+		resets += write(fd, "1", 1) == 1;
+	close(fd);
+	return (void *)resets;
+}
+
+FIXTURE(harassed) {
+	struct vfio_cxl_dev dev;
+};
+
+FIXTURE_SETUP(harassed)
+{
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
+	if (!vfio_cxl_emulate("x-lose-decoder", "on"))
+		SKIP(return, "needs an emulated device");
+}
+
+FIXTURE_TEARDOWN_PARENT(harassed)
+{
+	if (getenv("VFIO_CXL_EMULATED"))
+		vfio_cxl_emulate("x-lose-decoder", "off");
+}
+
+/*
+ * Each reset takes the decoder, and the zeroes that the last close writes
+ * meanwhile go nowhere.
+ *
+ * Guards: region.c vfio_cxl_clear_dpa(), reset_seq; main.c, dirty
+ */
+TEST_F(harassed, cleared)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u64 size = dev->dpa.info.size;
+	unsigned int turn;
+	pthread_t thread;
+	void *resets;
+	bool stop;
+	char *p;
+
+	for (turn = 0; turn < 8; turn++) {
+		p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+		memset(p, 0x6d, size);
+		munmap(p, size);
+		stop = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_again_and_again, &stop));
+		/* It may begin in the middle of a reset, or before the first. */
+		usleep(turn * 50 * 1000);
+		vfio_cxl_close(dev);
+		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, &resets);
+		TH_LOG("%ld resets", (long)resets);
+		ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+		expect_zero(_metadata, dev);
+	}
+}
+
+/* Guards: main.c vfio_cxl_close_device(), reached by exit, too */
 TEST_F(cxl, killed_tenant)
 {
 	__u32 first[SNAPSHOT], then[SNAPSHOT];
@@ -246,7 +312,7 @@ static bool complaints(int log)
  * The physical decoder outlives a tenant as it is, and what was taken from the
  * kernel is given back, and nothing else.
  *
- * Guards: decoder.c vfio_cxl_restore_decoder(); comp_regs.c
+ * Guards: decoder.c vfio_cxl_restore_decoder(); comp_bar.c
  * vfio_cxl_unmap_comp_bar()
  */
 TEST_F(cxl, hardware_as_before)

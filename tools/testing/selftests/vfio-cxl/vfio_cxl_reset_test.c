@@ -3,6 +3,7 @@
  * The gate to the device memory: each event that closes it, and that the same
  * mapping works again afterwards. And what survives which reset.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -65,7 +66,7 @@ TEST_F(cxl, mapped_while_closed)
 }
 
 /*
- * Guards: main.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done(); region.c
+ * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done(); region.c
  * __gate_close()
  */
 TEST_F(cxl, device_reset_zaps)
@@ -88,7 +89,7 @@ TEST_F(cxl, device_reset_zaps)
  * VFIO_DEVICE_RESET is the VMM's system reset: the memory is cleared if the
  * device can do that by itself, and kept otherwise.
  *
- * Guards: main.c vfio_cxl_reset_done(); decoder.c vfio_cxl_restore_decoder()
+ * Guards: reset.c vfio_cxl_reset_done(); decoder.c vfio_cxl_restore_decoder()
  */
 TEST_F(cxl, device_reset_content)
 {
@@ -107,7 +108,7 @@ TEST_F(cxl, device_reset_content)
 			     vfio_cxl_same(p, 2 * SZ_2M, 47));
 }
 
-/* Guards: main.c vfio_cxl_reset_done(), vfio_cxl_reset_shadow() */
+/* Guards: reset.c vfio_cxl_reset_done(), vfio_cxl_reset_shadow() */
 TEST_F(cxl, device_reset_freshens)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -131,7 +132,7 @@ TEST_F(cxl, device_reset_freshens)
 	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
-/* Guards: main.c vfio_cxl_reset_done(), flr_task; config.c core_rw() */
+/* Guards: reset.c vfio_cxl_reset_done(), flr_task; config.c core_rw() */
 TEST_F(cxl, guest_flr_keeps)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -226,6 +227,62 @@ TEST_F(cxl, runtime_suspend)
 	ASSERT_EQ(0, low_power(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 	expect_open(_metadata, dev, p);
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 57));
+}
+
+/* What a sleeping device may lose, and when it is known */
+FIXTURE(asleep) {
+	struct vfio_cxl_dev dev;
+	char *p;
+};
+
+FIXTURE_SETUP(asleep)
+{
+	int rc;
+
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
+	self->p = used_mapping(&self->dev, 59);
+	rc = low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	if (rc)
+		SKIP(return, "no runtime power management: %s", strerror(-rc));
+	vfio_cxl_emulate("x-lose-decoder", "on");
+}
+
+FIXTURE_TEARDOWN_PARENT(asleep)
+{
+	if (getenv("VFIO_CXL_EMULATED"))
+		vfio_cxl_emulate("x-lose-decoder", "off");
+}
+
+/*
+ * The host resets it, and it loses its decoder: that reset does not open the
+ * gate, waking up does.
+ *
+ * Guards: reset.c vfio_cxl_power_settle(), VFIO_CXL_POWER
+ */
+TEST_F(asleep, reset_by_the_host)
+{
+	int fd = vfio_cxl_xhost_open(self->dev.bdf, "reset", O_WRONLY);
+
+	ASSERT_EQ(1, write(fd, "1", 1));
+	close(fd);
+	vfio_cxl_expect_closed(_metadata, &self->dev, self->p);
+	ASSERT_EQ(0, low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	expect_open(_metadata, &self->dev, self->p);
+}
+
+/*
+ * The user does; the VFIO core does not wake it up for good.
+ *
+ * Guards: the same; reset.c vfio_cxl_reset()
+ */
+TEST_F(asleep, reset_by_the_user)
+{
+	int rc = ioctl(self->dev.fd, VFIO_DEVICE_RESET);
+
+	TH_LOG("reset: %s", rc ? strerror(errno) : "done");
+	vfio_cxl_expect_closed(_metadata, &self->dev, self->p);
+	ASSERT_EQ(0, low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	expect_open(_metadata, &self->dev, self->p);
 }
 
 int main(int argc, char **argv)
