@@ -180,8 +180,8 @@ TEST_F(cxl, config_lock)
 }
 
 /*
- * Guards: dvsec.c dvsec_regs[], RANGE1 and RANGE2; vfio_cxl_dvsec_set_mem_
- * status()
+ * Guards: dvsec.c dvsec_regs[], RANGE1 and RANGE2;
+ * vfio_cxl_dvsec_set_mem_status()
  */
 TEST_F(cxl, ranges)
 {

@@ -86,8 +86,10 @@ TEST_F(cxl, capability)
 }
 
 /*
- * Guards: ops.c vfio_cxl_get_info(), cap.header.next and cap_offset. The walk
- * in vfio_cxl_cap() fails for a chain that leaves the buffer or has no end.
+ * The walk in vfio_cxl_cap() fails for a chain that leaves the buffer or has no
+ * end.
+ *
+ * Guards: ops.c vfio_cxl_get_info(), cap.header.next and cap_offset
  */
 TEST_F(cxl, chain)
 {
@@ -206,7 +208,7 @@ TEST_F(uncommitted, info)
  * There is no COMP_REGS region to say where the registers are, and they are
  * hidden all the same: the user must not commit the physical decoder.
  *
- * Guards: comp_regs.c vfio_cxl_bar_rw(); ops.c vfio_cxl_mmap()
+ * Guards: comp_bar.c vfio_cxl_bar_rw(); ops.c vfio_cxl_mmap()
  */
 TEST_F(uncommitted, registers_are_hidden)
 {
@@ -236,7 +238,7 @@ TEST_F(uncommitted, registers_are_hidden)
 }
 
 /*
- * Guards: main.c vfio_cxl_reset_done(), the return before the decoder that is
+ * Guards: reset.c vfio_cxl_reset_done(), the return before the decoder that is
  * not there is restored
  */
 TEST_F(uncommitted, reset)

@@ -78,7 +78,7 @@ TEST_F(cxl, dpa_size)
 }
 
 /*
- * Guards: comp_regs.c comp_regs_add_capability(); decoder.c find_comp_regs().
+ * Guards: comp_regs.c comp_regs_add_capability(); probe.c find_comp_regs().
  * The Register Locator DVSEC and the capability array know it too.
  */
 TEST_F(cxl, comp_regs_cap)
@@ -114,7 +114,7 @@ TEST_F(cxl, comp_regs_cap)
 	EXPECT_LE(cap->offset + VFIO_CXL_PAGE_SIZE, dev->bar.info.size);
 }
 
-/* Guards: comp_regs.c vfio_cxl_add_sparse_cap(), hole_start(), hole_end() */
+/* Guards: comp_bar.c vfio_cxl_add_sparse_cap(), hole_start(), hole_end() */
 TEST_F(cxl, sparse_areas)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
@@ -144,7 +144,7 @@ TEST_F(cxl, sparse_areas)
 	EXPECT_EQ(1, hole);
 }
 
-/* Guards: ops.c vfio_cxl_mmap(); comp_regs.c vfio_cxl_hits_page() */
+/* Guards: ops.c vfio_cxl_mmap(); comp_bar.c vfio_cxl_hits_page() */
 TEST_F(cxl, hole_cannot_be_mapped)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -193,7 +193,7 @@ static bool in_msix(struct vfio_cxl_dev *dev, __u64 off)
 }
 
 /*
- * Guards: comp_regs.c vfio_cxl_map_comp_bar(), without which the BAR can be
+ * Guards: comp_bar.c vfio_cxl_map_comp_bar(), without which the BAR can be
  * neither read nor mapped; vfio_cxl_bar_rw(), all that is not in the page
  */
 TEST_F(cxl, areas_can_be_mapped)
@@ -232,7 +232,7 @@ TEST_F(cxl, areas_can_be_mapped)
 }
 
 /*
- * Guards: comp_regs.c vfio_cxl_bar_rw(), "if (off < cxl->page)": a read from
+ * Guards: comp_bar.c vfio_cxl_bar_rw(), "if (off < cxl->page)": a read from
  * before the page stops at it
  */
 TEST_F(cxl, bar_read_stops_at_page)

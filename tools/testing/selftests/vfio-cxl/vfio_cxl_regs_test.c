@@ -14,7 +14,9 @@
 
 #define PAGE_WORDS	(VFIO_CXL_PAGE_SIZE / 4)
 
-/* Guards: comp_regs.c comp_regs_user(), the test of count and offset */
+/*
+ * Guards: comp_regs.c vfio_cxl_comp_regs_user(), the test of count and offset
+ */
 TEST_F(cxl, widths)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -46,7 +48,10 @@ TEST_F(cxl, widths)
 	EXPECT_EQ(-EINVAL, vfio_cxl_read(dev, &dev->bar, dev->page, buf, 2));
 }
 
-/* Guards: comp_regs.c comp_regs_rw(), comp_regs_user(), the end of the page */
+/*
+ * Guards: comp_regs.c comp_regs_rw(), vfio_cxl_comp_regs_user(), the end of the
+ * page
+ */
 TEST_F(cxl, past_the_end)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -84,7 +89,7 @@ TEST_F(cxl, cap_array_read_only)
 	EXPECT_EQ(0, memcmp(hw, now, sizeof(hw)));
 }
 
-/* Guards: comp_regs.c vfio_cxl_bar_rw() and comp_regs_access() */
+/* Guards: comp_bar.c vfio_cxl_bar_rw(); comp_regs.c comp_regs_access() */
 TEST_F(cxl, views_are_one)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -107,7 +112,7 @@ TEST_F(cxl, views_are_one)
 	}
 }
 
-/* Guards: comp_regs.c vfio_cxl_bar_rw(), comp_regs_hdm(): one state */
+/* Guards: comp_bar.c vfio_cxl_bar_rw(); comp_regs.c comp_regs_hdm(): one state */
 TEST_F(cxl, writes_are_seen_in_both_views)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
