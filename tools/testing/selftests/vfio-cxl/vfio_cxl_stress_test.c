@@ -12,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,8 +22,9 @@
 #define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
 
-#define ROUNDS_PER_OPEN	50
+#define ROUNDS_PER_OPEN	100
 #define OPENS_PER_BIND	2
+#define RESET_PAUSE_US	(200 * 1000)
 
 struct stress {
 	struct vfio_cxl_dev *dev;
@@ -110,6 +112,7 @@ static void *by_register(void *arg)
 static void *by_reset(void *arg)
 {
 	struct stress *s = arg;
+	__u64 state = 1;
 	unsigned int i;
 
 	for (i = 0; !over(s); i++) {
@@ -119,7 +122,8 @@ static void *by_reset(void *arg)
 			count(s, !ioctl(s->dev->fd, VFIO_DEVICE_RESET) ||
 			      errno == EAGAIN);
 		s->resets++;
-		usleep(20 * 1000);
+		/* All else waits during a reset, and needs time in between. */
+		usleep(vfio_cxl_rand(&state) % RESET_PAUSE_US);
 	}
 	return NULL;
 }
@@ -182,11 +186,14 @@ FIXTURE_TEARDOWN(stress)
 TEST_F_TIMEOUT(stress, everything_at_once, 3600)
 {
 	unsigned int rounds = self->rounds, done = 0, opens = 0, i;
+	const struct sched_param first = { .sched_priority = 1 };
 	struct stress s = {};
 	struct vfio_cxl_dev dev;
 	int status, unbinds = 0;
 	pid_t pid = -1;
 
+	/* The rounds are this task's, and all others are always busy. */
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first));
 	while (done < rounds) {
 		for (i = 0; i < OPENS_PER_BIND && done < rounds; i++) {
 			/* Waits until the device is closed, at the latest. */
