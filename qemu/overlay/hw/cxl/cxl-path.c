@@ -227,7 +227,7 @@ void cxl_path_follow(CXLPath *path, const CXLHDMDecoder *d)
         return;
     }
     if (cxl_hdm_decoder_committed(d) && !cxl_hdm_decoder_interleaved(d) &&
-        d->size == path->size) {
+        d->size == path->size && d->base % CXL_PATH_ALIGN == 0) {
         fw = cxl_fmws_find_direct(path->dev, d->base, d->size);
         trace_cxl_path_follow(path->dev->name, d->base, d->size, !!fw);
     }
