@@ -167,16 +167,28 @@ class Machine:
         """First address of the fixed memory window"""
         return self._address("cxl-fixed-memory-region")
 
-    def bridge_decoder(self):
-        """Base and size of the host bridge's decoder 0; None: not committed, or none"""
+    def _bridge_decoders(self):
+        """Address of the host bridge's HDM decoders, or None"""
         page = self._address("cxl_host_reg") + 0x1000
         caps = (self.readl(page + 4 * n) for n in range(1, 20))
-        hdm = next((cap >> 20 for cap in caps if cap & 0xffff == 5), None)
+        return next((page + (cap >> 20) for cap in caps if cap & 0xffff == 5), None)
+
+    def bridge_decoder(self):
+        """Base and size of the host bridge's decoder 0; None: not committed, or none"""
+        hdm = self._bridge_decoders()
         if hdm is None:
             return None
-        base_lo, base_hi, size_lo, size_hi, control = (
-            self.readl(page + hdm + 0x10 + 4 * n) for n in range(5))
+        base_lo, base_hi, size_lo, size_hi, control = (self.readl(hdm + 0x10 + 4 * n) for n in range(5))
         return (base_hi << 32 | base_lo, size_hi << 32 | size_lo) if control & 1 << 10 else None
+
+    def commit_bridge(self, base, size):
+        """Commit the host bridge's decoder 0 to rp0, as a guest's kernel does"""
+        hdm = self._bridge_decoders()
+        self.writel(hdm + 4, 2)
+        for n, value in enumerate((base & 0xffffffff, base >> 32, size & 0xffffffff, size >> 32)):
+            self.writel(hdm + 0x10 + 4 * n, value)
+        self.writel(hdm + 0x24, 0)
+        self.writel(hdm + 0x20, 1 << 9)
 
     # ---- qtest ----
 
@@ -214,6 +226,9 @@ class Machine:
 
     def readl(self, address):
         return int(self.test(f"readl {address:#x}"), 16)
+
+    def writel(self, address, value):
+        self.test(f"writel {address:#x} {value:#x}")
 
     def read(self, address, size):
         return bytes.fromhex(self.test(f"read {address:#x} {size:#x}")[2:])

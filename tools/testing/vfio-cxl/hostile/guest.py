@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory that the guest commits, not firmware, of a device that lies about it.
+
+The guest's own COMMIT is answered by the device, and QEMU maps the memory where
+the device then says that it is. What cannot be so must not be mapped, and does
+no harm: when the device is honest again, so is what the guest commits.
+"""
+
+import errno
+import struct
+
+import server as s
+from bench import Bench, case, check
+from machine import MMIO, WINDOW_SIZE
+from server import SIZE, Fault, Vanish
+
+OFFSET = 2 * SIZE               # in the window, of what the guest commits
+END = object()                  # the device is gone for good
+
+
+class Guest(Bench):
+    """The guest's side of it: the bridge leads to all of the window's second half GiB"""
+
+    def plug(self):
+        self.start(cold=False)
+        self.machine.up()
+        self.window = self.machine.window()
+        self.base = self.window + OFFSET
+        self.bridge = (self.base, 2 * SIZE)
+        self.machine.qmp("device_add", **self.properties(**{"cxl-firmware-commit": False}))
+        self.machine.power_slot(True)
+        self.machine.enumerate()
+        self.machine.commit_bridge(*self.bridge)
+
+    def put(self, register, value):
+        self.machine.writel(MMIO + s.PAGE_OFFSET + register, value)
+
+    def commit(self, base):
+        self.put(s.GLOBAL, s.ENABLE)
+        self.put(s.BASE_LO, base & 0xffffffff)
+        self.put(s.BASE_HI, base >> 32)
+        self.put(s.CTRL, s.COMMIT)
+
+    def present(self, base):
+        machine = self.machine
+        check(machine.get("cxl-state") == "guest-committed", "cxl-state is not guest-committed")
+        check(machine.get("cxl-base") == base, "cxl-base is wrong")
+        for offset in (0, SIZE - 16):
+            machine.write(base + offset, struct.pack("<QQ", base, offset))
+            with open(f"/proc/self/fd/{self.device.memfd}", "rb") as memory:
+                memory.seek(offset)
+                check(memory.read(16) == struct.pack("<QQ", base, offset),
+                      f"not in the file at {offset:#x}")
+
+    def gone(self):
+        check(self.machine.get("cxl-state") == "uncommitted", "cxl-state is not uncommitted")
+        self.absent(self.base, self.bridge)
+
+
+def follows(name, lie, ends=False):
+    """Cases: the device lies after a COMMIT, then is honest again, or has ended."""
+
+    @case(f"guest commits: {name}")
+    def commits(directory):
+        bench = Guest(directory)
+        try:
+            device = bench.device
+            bench.plug()
+            bench.gone()
+            honest = dict(vars(device))
+            lie(bench)
+            bench.commit(bench.base)
+            bench.gone()
+            if not ends:
+                for hook in ("on_read", "on_write"):
+                    setattr(device, hook, honest[hook])
+                device.put(s.CTRL, 0)
+                device.put(s.SIZE_LO, SIZE)
+                bench.put(s.CTRL, 0)
+                bench.gone()
+                bench.commit(bench.base + SIZE)
+                bench.present(bench.base + SIZE)
+                check(not bench.machine.errors(), bench.machine.said())
+            bench.good_end()
+        finally:
+            bench.close()
+
+
+@case("guest commits: a device that does not lie, here and there, and after a reset")
+def good(directory):
+    bench = Guest(directory)
+    try:
+        bench.plug()
+        for base in (bench.base, bench.base + SIZE, bench.base):
+            bench.commit(base)
+            bench.present(base)
+            bench.put(s.CTRL, 0)
+            bench.gone()
+        bench.commit(bench.base)
+        bench.present(bench.base)
+        bench.machine.system_reset()
+        bench.bridge = None
+        bench.gone()
+        check(not bench.machine.errors(), bench.machine.said())
+        bench.good_end()
+    finally:
+        bench.close()
+
+
+def commits_as(**registers):
+    """COMMIT sets COMMITTED, and these registers to these values"""
+    def lie(bench):
+        device = bench.device
+
+        def on_write(_number, offset, data):
+            if offset != s.CTRL or not struct.unpack("<I", data)[0] & s.COMMIT:
+                return True
+            device.put(s.CTRL, s.COMMIT | s.COMMITTED)
+            for name, value in registers.items():
+                device.put(getattr(s, name), value(bench) if callable(value) else value)
+            return False
+        device.on_write = on_write
+    return lie
+
+
+def reads_as(register, answer):
+    """From the COMMIT on a register reads as that"""
+    def lie(bench):
+        def on_read(_number, offset, data):
+            if offset != register or not bench.device.get(s.CTRL) & s.COMMITTED:
+                return data
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(data)
+        bench.device.on_read = on_read
+    return lie
+
+
+follows("COMMITTED is not set", commits_as(CTRL=s.COMMIT))
+follows("ERR is set instead", commits_as(CTRL=s.COMMIT | s.ERR))
+follows("control reads all ones", reads_as(s.CTRL, lambda data: b"\xff" * len(data)))
+follows("interleaved", commits_as(CTRL=s.COMMIT | s.COMMITTED | 0x10))
+follows("decoders are not enabled", commits_as(GLOBAL=0))
+follows("to below the window", commits_as(BASE_LO=0x10000000, BASE_HI=0))
+follows("to RAM", commits_as(BASE_LO=0, BASE_HI=0))
+follows("to where no decoder of the bridge leads",
+        commits_as(BASE_LO=lambda bench: bench.window & 0xffffffff, BASE_HI=lambda bench: bench.window >> 32))
+follows("to across the end of what the bridge decodes",
+        commits_as(BASE_LO=lambda bench: bench.base + 2 * SIZE - SIZE // 2 & 0xffffffff))
+follows("to the end of the window",
+        commits_as(BASE_LO=lambda bench: bench.window + WINDOW_SIZE - SIZE // 2 & 0xffffffff,
+                   BASE_HI=lambda bench: bench.window + WINDOW_SIZE - SIZE // 2 >> 32))
+follows("to the end of the address space", commits_as(BASE_LO=0xf0000000, BASE_HI=0xffffffff))
+follows("to the last byte of all", commits_as(BASE_LO=0xffffffff, BASE_HI=0xffffffff))
+follows("to an odd address", commits_as(BASE_LO=lambda bench: bench.base + 1 & 0xffffffff))
+for size in (0, 1, SIZE // 2, 2 * SIZE, SIZE + 1):
+    follows(f"{size:#x} bytes", commits_as(SIZE_LO=size))
+for register in (s.CTRL, s.GLOBAL, s.BASE_LO, s.BASE_HI, s.SIZE_LO, s.SIZE_HI):
+    for how, answer in (("cannot be read", Fault(errno.EIO)), ("is answered short", lambda data: data[:2])):
+        follows(f"0x{register:03x} {how}", reads_as(register, answer))
+    follows(f"the server ends when 0x{register:03x} is read", reads_as(register, Vanish()), ends=True)
