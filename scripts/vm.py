@@ -66,15 +66,17 @@ class HostVM(Machine):
     limit = 2400        # seconds that a machine may live
     memory = "3G"
     dpa_size = 256 << 20
+    window = "16G"      # of the host bridge cxl.1
 
     def __init__(self, name, run="", accel_options="", devices=(), append="", verbose=False,
-                 console=False):
+                 console=False, icount=False):
         """
         name           of the logs
         run            vfio_cxl.run for the host VM; "" serves commands
         accel_options  more properties of -device cxl-type2; None: no such device
         devices        more arguments for QEMU; -machine adds to the one that there is
         console        connect the serial console to this terminal
+        icount         one CPU, of which each instruction takes 1 ns of the VM's time
         """
         self.name = name
         self.append = append + (f" vfio_cxl.run={run}" if run else "")
@@ -82,7 +84,9 @@ class HostVM(Machine):
         self.devices = list(devices)
         self.verbose = verbose
         self.console = console
+        self.icount = icount
         self.process = None
+        self.lock = None
         self.guest = None
         self.dpa = os.path.join(RUN, "dpa.bin")
         self.log = os.path.join(LOGS, f"{name}.host.log")
@@ -97,11 +101,11 @@ class HostVM(Machine):
                           if word == "-machine")
         devices = [word for n, word in enumerate(self.devices)
                    if word != "-machine" and (not n or self.devices[n - 1] != "-machine")]
-        machine = "cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=16G" + machine
+        machine = f"cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={self.window}{machine}"
         args = [
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
-            *(arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine)),
-            "-smp", "2", "-m", self.memory,
+            *(arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine, self.icount)),
+            "-smp", "1" if self.icount else "2", "-m", self.memory,
             "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
             "-append", f"console={CONSOLE} panic=-1 {self.append}",
             # hdm_for_passthrough is not set: a committed endpoint implies it.
@@ -284,6 +288,8 @@ class HostVM(Machine):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.lock:
+            self.lock.close()
         if kind and issubclass(kind, VMError):
             for log in (self.qemu_log, self.guest_log, self.log):
                 show_end(log)
@@ -296,9 +302,13 @@ def show_end(path, lines=20):
         print(f"--- the end of {os.path.relpath(path)}:", *last, sep="\n", file=sys.stderr)
 
 
-def x86_platform(machine):
-    tcg = os.environ.get("ACCEL") != "kvm" or not kvm_works()
-    return ["-accel", "tcg,thread=multi" if tcg else "kvm", "-cpu", "max" if tcg else "host",
+def x86_platform(machine, icount=False):
+    tcg = icount or os.environ.get("ACCEL") != "kvm" or not kvm_works()
+    if icount:
+        accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    else:
+        accel = ["-accel", "tcg,thread=multi" if tcg else "kvm"]
+    return [*accel, "-cpu", "max" if tcg else "host",
             "-machine", f"q35,{machine}{'' if tcg else ',kernel-irqchip=split'}",
             # Interrupt remapping, or VFIO calls the group unsafe.
             "-device", "intel-iommu,intremap=on,caching-mode=on"]
