@@ -188,6 +188,23 @@ int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
 	return vfio_cxl_add_sparse_cap(cxl, caps);
 }
 
+/*
+ * Whether nothing of it is ours: most of config space and of the BAR. Of the
+ * DVSECs only one body is read from a model; all writes to config space are
+ * looked at.
+ */
+static bool core_alone(struct vfio_cxl_device *cxl, unsigned int index, u64 off,
+		       size_t count, bool iswrite)
+{
+	u64 end = off + count;
+
+	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
+		return index != cxl->bar ||
+		       !vfio_cxl_hits_page(cxl, index, off, count);
+	return !iswrite && end <= cxl->core.pdev->cfg_size &&
+	       (end <= cxl->dvsec || off >= cxl->dvsec + cxl->dvsec_len);
+}
+
 static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 			   size_t count, loff_t *ppos, bool iswrite)
 {
@@ -198,7 +215,8 @@ static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 
 	if (!count)
 		return 0;
-	if (index != VFIO_PCI_CONFIG_REGION_INDEX && index != cxl->bar)
+	if (core_alone(cxl, index, *ppos & VFIO_PCI_OFFSET_MASK, count,
+		       iswrite))
 		return iswrite ?
 		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
 		       vfio_pci_core_read(core_vdev, buf, count, ppos);
