@@ -101,14 +101,14 @@ hdm.c|/^u64 vfio_cxl_hdm_read/,/^}/s/off >= vfio_cxl_hdm_size(s)/false/|read: wr
 hdm.c|/^struct.*vfio_cxl_hdm_write/,/^}/s/off >= vfio_cxl_hdm_size(s)/false/|write: wraps at 2^32
 hdm.c|/^u64 vfio_cxl_hdm_read/,/^}/s/^\tif (off/((u32 *)s->dec[0])[4] \&= ~BIT(11);&/|read: no ERR
 hdm.c|s/i < len && i < 8/i < len \&\& i < 7/|read: seven bytes at most
-hdm.c|s/i < len && i < 8/i < 8/|read: always eight bytes
+hdm.c|s/return len < 8 ? val .*;/return val;/|read: always whole dwords
 hdm.c|s/len = 8;/len = 9;/|write: nine bytes
 hdm.c|s/len = 8;/len = 4;/|write: longer than eight is four
 hdm.c|s/if (i + 1 < len && shift != 24)/if (i + 1 < len)/|write: one dword only
 hdm.c|s/^\t\tmask = 0;/;/|write: mask carried to the next dword
 hdm.c|s/^\t\tdword = 0;/;/|write: value carried to the next dword
 hdm.c|s/shift = 8 \* ((off + i) & 3)/shift = 8 * (i \& 3)/|write: as if aligned
-hdm.c|s/dword >> 8 \* ((off + i) & 3)/dword >> 8 * (i \& 3)/|read: as if aligned
+hdm.c|s/skip = (off + i) & 3/skip = i \& 3/|read: as if aligned
 hdm.c|s/effect\.map |= one\.map/effect.map = one.map/|effect: map of the last dword only
 hdm.c|s/effect\.unmap |= one\.unmap/effect.unmap = one.unmap/|effect: unmap of the last dword only
 hdm.c|s/n >= s->nr || !dec_committed(s->dec\[n\])/n >= s->nr/|range: of an idle decoder

@@ -258,17 +258,18 @@ static struct vfio_cxl_hdm_effect hdm_write_dword(struct vfio_cxl_hdm *s,
  */
 u64 vfio_cxl_hdm_read(const struct vfio_cxl_hdm *s, u32 off, unsigned int len)
 {
+	unsigned int i, skip = off & 3;
 	u64 val = 0;
-	unsigned int i;
 
 	if (off >= vfio_cxl_hdm_size(s))
 		return 0;
-	for (i = 0; i < len && i < 8; i++) {
-		u32 dword = hdm_read_dword(s, (off + i) & ~3);
-
-		val |= (u64)(dword >> 8 * ((off + i) & 3) & 0xff) << 8 * i;
+	/* What is left of a dword at a time */
+	for (i = 0; i < len && i < 8; i += 4 - skip) {
+		skip = (off + i) & 3;
+		val |= (u64)(hdm_read_dword(s, off + i - skip) >> 8 * skip) <<
+		       8 * i;
 	}
-	return val;
+	return len < 8 ? val & ((1ULL << 8 * len) - 1) : val;
 }
 
 /**
