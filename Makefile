@@ -37,6 +37,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
+#:   make bench        figures against plain vfio-pci and against the limit
 #:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
 #:   make check-debug  the tests and more, on a kernel that looks for faults
 #:   make check-arm64  the demo and the driver's tests, on Arm machines
@@ -49,6 +50,10 @@ unit lint kselftest nested tree: %:
 
 fuzz:
 	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
+
+bench:
+	@$(have_python)
+	@scripts/bench
 
 check-asan:
 	@$(have_python)
@@ -109,5 +114,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest nested tree \
+.PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest nested tree \
 	setup kernel qemu image modules modules_install clean distclean
