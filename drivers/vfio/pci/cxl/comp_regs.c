@@ -14,6 +14,7 @@
  * The page cannot be mapped, and neither ioeventfd nor dma-buf reach it.
  */
 #include <linux/bitfield.h>
+#include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
 #include <linux/vfio_cxl.h>
@@ -37,7 +38,11 @@ static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
 	return CR_OTHER;
 }
 
-/* @raw holds the bytes as in the register page, that is little-endian. */
+/*
+ * @raw holds the bytes as in the register page, that is little-endian. Alone
+ * of the parts of the page this one needs the device awake, as the core has it
+ * for its own accesses.
+ */
 static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 			__le64 *raw, bool iswrite)
 {
@@ -45,17 +50,24 @@ static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 	void __iomem *io = vfio_pci_core_get_iomap(core, cxl->bar);
 	u32 *dword = (u32 *)raw;
 	u64 *qword = (u64 *)raw;
+	int rc;
 
 	if (IS_ERR(io))
 		return PTR_ERR(io);
+	if (pm_runtime_resume_and_get(&core->pdev->dev))
+		return -EIO;
 	io += cxl->page + off;
 	/* The core's accessors move bytes, whatever the CPU's order is. */
 	if (len == 4)
-		return iswrite ?
-		       vfio_pci_core_iowrite32(core, true, *dword, io) :
-		       vfio_pci_core_ioread32(core, true, dword, io);
-	return iswrite ? vfio_pci_core_iowrite64(core, true, *qword, io) :
-			 vfio_pci_core_ioread64(core, true, qword, io);
+		rc = iswrite ?
+		     vfio_pci_core_iowrite32(core, true, *dword, io) :
+		     vfio_pci_core_ioread32(core, true, dword, io);
+	else
+		rc = iswrite ?
+		     vfio_pci_core_iowrite64(core, true, *qword, io) :
+		     vfio_pci_core_ioread64(core, true, qword, io);
+	pm_runtime_put(&core->pdev->dev);
+	return rc;
 }
 
 static void comp_regs_hdm(struct vfio_cxl_device *cxl, u32 off,
@@ -177,8 +189,19 @@ ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 	return count;
 }
 
-static ssize_t comp_regs_rw(struct vfio_pci_core_device *core, char __user *buf,
-			    size_t count, loff_t *ppos, bool iswrite)
+/**
+ * vfio_cxl_comp_regs_rw - read or write the COMP_REGS region
+ * @core: device
+ * @buf: user memory
+ * @count: number of bytes
+ * @ppos: offset in the device file; advanced by what was moved
+ * @iswrite: direction
+ *
+ * Return: as vfio_cxl_comp_regs_user(); -EINVAL also past the end.
+ */
+ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
+			      char __user *buf, size_t count, loff_t *ppos,
+			      bool iswrite)
 {
 	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
 	ssize_t done;
@@ -214,10 +237,27 @@ static int comp_regs_add_capability(struct vfio_pci_core_device *core,
 }
 
 static const struct vfio_pci_regops comp_regs_regops = {
-	.rw = comp_regs_rw,
+	.rw = vfio_cxl_comp_regs_rw,
 	.release = comp_regs_release,
 	.add_capability = comp_regs_add_capability,
 };
+
+/**
+ * vfio_cxl_is_comp_regs - whether a region is COMP_REGS
+ * @cxl: device, open
+ * @index: of a device region, or none
+ *
+ * The VFIO core would wake the device for each access, which most do not need.
+ *
+ * Return: true if it is.
+ */
+bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index)
+{
+	unsigned int n = index - VFIO_PCI_NUM_REGIONS;
+
+	return n < cxl->core.num_regions &&
+	       cxl->core.region[n].ops == &comp_regs_regops;
+}
 
 /**
  * vfio_cxl_register_comp_regs - offer the COMP_REGS region

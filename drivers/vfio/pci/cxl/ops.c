@@ -215,18 +215,22 @@ static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 
 	if (!count)
 		return 0;
+	if (index >= VFIO_PCI_NUM_REGIONS && vfio_cxl_is_comp_regs(cxl, index))
+		return vfio_cxl_comp_regs_rw(&cxl->core, buf, count, ppos,
+					     iswrite);
 	if (core_alone(cxl, index, *ppos & VFIO_PCI_OFFSET_MASK, count,
 		       iswrite))
 		return iswrite ?
 		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
 		       vfio_pci_core_read(core_vdev, buf, count, ppos);
 
+	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
+		return vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
+
 	/* As the core does for its own accesses: not while suspended */
 	if (pm_runtime_resume_and_get(dev))
 		return -EIO;
-	done = index == VFIO_PCI_CONFIG_REGION_INDEX ?
-	       vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite) :
-	       vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
+	done = vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite);
 	pm_runtime_put(dev);
 	return done;
 }

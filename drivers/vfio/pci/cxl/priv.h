@@ -220,6 +220,10 @@ int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl);
 void vfio_cxl_save_ras(struct vfio_cxl_device *cxl);
 void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl);
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl);
+bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index);
+ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
+			      char __user *buf, size_t count, loff_t *ppos,
+			      bool iswrite);
 ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 				size_t count, u64 off, bool iswrite);
 

@@ -49,8 +49,8 @@ TEST_F(cxl, widths)
 }
 
 /*
- * Guards: comp_regs.c comp_regs_rw(), vfio_cxl_comp_regs_user(), the end of the
- * page
+ * Guards: comp_regs.c vfio_cxl_comp_regs_rw(), vfio_cxl_comp_regs_user(), the end
+ * of the page
  */
 TEST_F(cxl, past_the_end)
 {
