@@ -85,10 +85,14 @@ static void comp_regs_hdm(struct vfio_cxl_device *cxl, u32 off,
 static int comp_regs_one(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 			 __le64 *raw, bool iswrite)
 {
+	__le32 *half = (__le32 *)raw;
+
 	switch (comp_regs_kind(cxl, off)) {
 	case CR_CAP_ARRAY:
 		if (!iswrite)
-			memcpy(raw, &cxl->cap_array[off / 4], len);
+			half[0] = cxl->cap_array[off / 4];
+		if (!iswrite && len == 8)
+			half[1] = cxl->cap_array[off / 4 + 1];
 		return 0;
 	case CR_HDM:
 		comp_regs_hdm(cxl, off - cxl->hdm_offset, len, raw, iswrite);
@@ -197,7 +201,7 @@ ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
  * @ppos: offset in the device file; advanced by what was moved
  * @iswrite: direction
  *
- * Return: as vfio_cxl_comp_regs_user(); -EINVAL also past the end.
+ * Return: as vfio_cxl_comp_regs_user().
  */
 ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
 			      char __user *buf, size_t count, loff_t *ppos,
@@ -206,8 +210,6 @@ ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
 	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
 	ssize_t done;
 
-	if (off >= CXL_CM_PAGE_SIZE)
-		return -EINVAL;
 	done = vfio_cxl_comp_regs_user(core_to_vfio_cxl(core), buf, count, off,
 				       iswrite);
 	if (done > 0)
