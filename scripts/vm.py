@@ -191,10 +191,30 @@ class HostVM(Machine):
                 self.check_alive()
                 time.sleep(0.05)
 
-    def boot(self, timeout=300):
-        """Start it and wait until it takes commands."""
-        self.start()
-        self.wait_ready(timeout)
+    def boot(self, timeout=150, tries=2):
+        """
+        Start it and wait until it takes commands. On a busy machine the kernel of
+        an emulated one hangs in some hundred boots once, before it has loaded a
+        module: then what its CPUs were doing is told, and it is started again.
+        """
+        for left in reversed(range(tries)):
+            self.start()
+            try:
+                return self.wait_ready(timeout)
+            except VMError as error:
+                if self.process.poll() is not None or not left:
+                    raise
+                print(f"# the host VM has not come up: {error}; starting it again", file=sys.stderr)
+                print(self.qmp("human-monitor-command", 10, command_line="info registers -a"),
+                      file=sys.stderr)
+            self.stop()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.lock:
+            self.lock.close()
 
     def start_guest(self, bdf, *qemu_args, env="", timeout=900):
         """
@@ -285,11 +305,7 @@ class HostVM(Machine):
         return self
 
     def __exit__(self, kind, value, trace):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.lock:
-            self.lock.close()
+        self.stop()
         if kind and issubclass(kind, VMError):
             for log in (self.qemu_log, self.guest_log, self.log):
                 show_end(log)
