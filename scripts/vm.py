@@ -191,16 +191,16 @@ class HostVM(Machine):
                 self.check_alive()
                 time.sleep(0.05)
 
-    def boot(self, timeout=150, tries=2):
+    def boot(self, timeout=150, tries=2, ready=None):
         """
-        Start it and wait until it takes commands. On a busy machine the kernel of
+        Start it and wait until it takes commands, or for ready(timeout). On a busy machine the kernel of
         an emulated one hangs in some hundred boots once, before it has loaded a
         module: then what its CPUs were doing is told, and it is started again.
         """
         for left in reversed(range(tries)):
             self.start()
             try:
-                return self.wait_ready(timeout)
+                return (ready or self.wait_ready)(timeout)
             except VMError as error:
                 if self.process.poll() is not None or not left:
                     raise
