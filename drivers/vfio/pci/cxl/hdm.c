@@ -258,7 +258,7 @@ static struct vfio_cxl_hdm_effect hdm_write_dword(struct vfio_cxl_hdm *s,
  */
 u64 vfio_cxl_hdm_read(const struct vfio_cxl_hdm *s, u32 off, unsigned int len)
 {
-	unsigned int i, skip = off & 3;
+	unsigned int i, skip;
 	u64 val = 0;
 
 	if (off >= vfio_cxl_hdm_size(s))
