@@ -31,12 +31,14 @@ static bool signalled(int fd)
 static bool inject(const char *error)
 {
 	char command[64], *answer;
+	bool ok;
 
 	snprintf(command, sizeof(command), "pcie_aer_inject_error %s %s",
 		 getenv("VFIO_CXL_EMULATED"), error);
 	answer = vfio_cxl_emulator(command);
+	ok = answer;
 	free(answer);
-	return answer;
+	return ok;
 }
 
 FIXTURE(error) {

@@ -18,7 +18,7 @@
 #include "vfio_cxl_lib.h"
 
 /* Return addresses, those of the fault injection included */
-#define NEAR	10
+#define NEAR	"10"
 
 /* The next allocation of this task but @n - 1 fails; 0: none does. */
 static void fail_nth(unsigned int n)
@@ -40,35 +40,45 @@ static bool failed(void)
 	return n > 0 && atoi(text) == 0;
 }
 
-static bool can_fail(void)
-{
-	if (access("/proc/thread-self/fail-nth", W_OK) ||
-	    access("/sys/kernel/debug/failslab", F_OK))
-		return false;
-	/* Also those that may wait; and no backtrace for each */
-	vfio_cxl_write_file("/sys/kernel/debug/failslab/verbose", "0");
-	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/verbose", "0");
-	vfio_cxl_write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
-	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	return true;
-}
-
-static bool fault_write(const char *name, unsigned long val)
+/* Of both kinds of allocation */
+static bool fault_write(const char *name, const char *text)
 {
 	static const char *const dirs[] = { "failslab", "fail_page_alloc" };
-	char path[96], text[24];
+	char path[96];
 	unsigned int i;
 	bool ok = true;
 
-	snprintf(text, sizeof(text), "%#lx", val);
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s",
 			 dirs[i], name);
 		ok &= vfio_cxl_write_file(path, text);
 	}
 	return ok;
+}
+
+/* What has one of the return addresses in its stack, not too far away */
+static bool fault_require(unsigned long start, unsigned long end)
+{
+	char from[24], to[24];
+
+	snprintf(from, sizeof(from), "%#lx", start);
+	snprintf(to, sizeof(to), "%#lx", end);
+	return fault_write("stacktrace-depth", NEAR) &&
+	       fault_write("require-start", from) &&
+	       fault_write("require-end", to);
+}
+
+static bool can_fail(void)
+{
+	if (access("/proc/thread-self/fail-nth", W_OK) ||
+	    access("/sys/kernel/debug/failslab", F_OK))
+		return false;
+	/* Also those that may wait; and no backtrace for each */
+	fault_write("verbose", "0");
+	fault_write("ignore-gfp-wait", "N");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
+	vfio_cxl_write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	return true;
 }
 
 /* Only what is allocated close to the driver fails, by it or for it. */
@@ -88,9 +98,7 @@ static bool only_near(void)
 	}
 	if (f)
 		fclose(f);
-	return end > start && fault_write("stacktrace-depth", NEAR) &&
-	       fault_write("require-start", start) &&
-	       fault_write("require-end", end + SZ_4K);
+	return end > start && fault_require(start, end + SZ_4K);
 }
 
 /* Opened files: nothing but the system call that is meant may fail. */
@@ -223,10 +231,8 @@ FIXTURE_SETUP(fail)
 FIXTURE_TEARDOWN(fail)
 {
 	close(self->probe);
-	if (variant->op == do_bind) {
-		fault_write("require-start", 0);
-		fault_write("require-end", ~0UL);
-	}
+	if (variant->op == do_bind)
+		fault_require(0, ~0UL);
 }
 
 /* As it should be before the operation, with nothing failing */
