@@ -41,7 +41,7 @@ void vfio_cxl_args(int argc, char **argv)
 	ksft_exit_skip("no PCI address in argv[1] or VFIO_CXL_BDF\n");
 }
 
-static int open_cdev(const char *bdf)
+int vfio_cxl_open_cdev(const char *bdf)
 {
 	char path[300];
 	struct dirent *e;
@@ -121,7 +121,7 @@ int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf)
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
 
 	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .group = -1, .iommu = -1 };
-	dev->fd = open_cdev(bdf);
+	dev->fd = vfio_cxl_open_cdev(bdf);
 	if (dev->fd < 0)
 		return opened(dev, dev->fd);
 	dev->iommu = open("/dev/iommu", O_RDWR);
@@ -409,8 +409,7 @@ void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		    r->info.offset + off);
 }
 
-void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
-			size_t align, size_t skew)
+void *vfio_cxl_xmap(int fd, __u64 off, size_t len, size_t align, size_t skew)
 {
 	char *p = mmap(NULL, len + 2 * align, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -420,11 +419,17 @@ void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
 		xfail("reserve address space");
 	munmap(p, len + 2 * align);
 	at = mmap(at, len, PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_FIXED_NOREPLACE, dev->fd,
-		  dev->dpa.info.offset + off);
+		  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, off);
 	if (at == MAP_FAILED)
 		xfail("map device memory");
 	return at;
+}
+
+void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
+			size_t align, size_t skew)
+{
+	return vfio_cxl_xmap(dev->fd, dev->dpa.info.offset + off, len, align,
+			     skew);
 }
 
 char *vfio_cxl_xtenant(struct vfio_cxl_dev *dev, __u64 seed)

@@ -138,6 +138,8 @@ void vfio_cxl_args(int argc, char **argv);
 /* By the device's own file and iommufd, or by group and type1 container */
 int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf);
 int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf);
+/* Its own file alone, or -errno */
+int vfio_cxl_open_cdev(const char *bdf);
 /*
  * Whether the driver has the device; bind it and wait until it stays bound. An
  * unbind leaves work behind in the CXL core, detach_memdev(), that takes the
@@ -192,7 +194,8 @@ void vfio_cxl_memory_space(struct vfio_cxl_dev *dev, bool on);
 /* Map a piece of a region, as mmap(2) */
 void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		    __u64 off, size_t len);
-/* Map device memory at @skew bytes past a multiple of @align */
+/* Map a file, or device memory, at @skew bytes past a multiple of @align */
+void *vfio_cxl_xmap(int fd, __u64 off, size_t len, size_t align, size_t skew);
 void *vfio_cxl_xmap_dpa(struct vfio_cxl_dev *dev, __u64 off, size_t len,
 			size_t align, size_t skew);
 /*

@@ -48,9 +48,6 @@ void report(const char *name, double value, const char *unit);
 void __printf(1, 2) __noreturn fail(const char *fmt, ...);
 __u64 number(const char *text);
 
-/* A piece of a device file, to read, at @skew bytes past a multiple of 1 GiB */
-void *map_aligned(int fd, __u64 offset, size_t len, size_t skew);
-
 /* Each is a command of the program, with its arguments from argv[0] on */
 int bench_clock(int argc, char **argv);
 int bench_faults(int argc, char **argv);

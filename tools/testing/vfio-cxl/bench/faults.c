@@ -77,7 +77,7 @@ int bench_faults(int argc, char **argv)
 	if (r.info.size < size)
 		fail("%s has %llu bytes", argv[1], r.info.size);
 
-	p = map_aligned(dev.fd, r.info.offset, size, skew);
+	p = vfio_cxl_xmap(dev.fd, r.info.offset, size, SZ_1G, skew);
 	if (!faults(p))
 		fail("the first access did not fault");
 	for (off = 0; off < size; off = end) {
@@ -92,7 +92,7 @@ int bench_faults(int argc, char **argv)
 	munmap(p, size);
 
 	/* Once more, with nothing in between */
-	p = map_aligned(dev.fd, r.info.offset, size, skew);
+	p = vfio_cxl_xmap(dev.fd, r.info.offset, size, SZ_1G, skew);
 	step = of_4k ? SZ_4K : SZ_2M;
 	before = vfio_cxl_minor_faults();
 	t = ticks();

@@ -7,7 +7,6 @@
  * sleep; how long they take with it; and how much memory the kernel has less.
  * The smallest of ROUNDS.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -102,23 +101,6 @@ static void measure_bind(const char *bdf)
 	fail("%s does not stay bound", bdf);
 }
 
-static void find_cdev(const char *bdf, char *path, size_t len)
-{
-	char dir[300];
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	d = opendir(dir);
-	*path = 0;
-	while (d && (e = readdir(d)))
-		if (!strncmp(e->d_name, "vfio", 4))
-			snprintf(path, len, "/dev/vfio/devices/%s", e->d_name);
-	if (!*path)
-		fail("no file in %s", dir);
-	closedir(d);
-}
-
 /* Until it is opened by iommufd, the device is not: that is what is measured. */
 static void measure_open(const char *bdf)
 {
@@ -126,7 +108,6 @@ static void measure_open(const char *bdf)
 	int fd, iommu = open("/dev/iommu", O_RDWR);
 	struct vfio_cxl_dev dev;
 	struct before b;
-	char path[300];
 	size_t off;
 	char *p;
 
@@ -135,16 +116,15 @@ static void measure_open(const char *bdf)
 		fail("cannot open %s", bdf);
 	vfio_cxl_close(&dev);
 
-	find_cdev(bdf, path, sizeof(path));
-	fd = open(path, O_RDWR);
+	fd = vfio_cxl_open_cdev(bdf);
 	arg.iommufd = iommu;
 	b = begin();
 	if (fd < 0 || iommu < 0 || ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &arg))
-		fail("%s: %s", path, strerror(errno));
+		fail("open of %s: %s", bdf, strerror(errno));
 	end(&open_, b);
 
 	b = begin();
-	p = map_aligned(fd, dev.dpa.info.offset, dev.dpa.info.size, 0);
+	p = vfio_cxl_xmap(fd, dev.dpa.info.offset, dev.dpa.info.size, SZ_1G, 0);
 	for (off = 0; off < dev.dpa.info.size; off += SZ_1G)
 		__atomic_load_n(p + off, __ATOMIC_RELAXED);
 	end(&map, b);

@@ -8,11 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <sys/mman.h>
 
 #include "bench.h"
-
-#define GIB	0x40000000UL
 
 static const struct {
 	const char *name;
@@ -108,22 +105,6 @@ __u64 number(const char *text)
 	if (end == text || *end)
 		fail("'%s': digits are wanted", text);
 	return value;
-}
-
-void *map_aligned(int fd, __u64 offset, size_t len, size_t skew)
-{
-	char *p = mmap(NULL, len + 2 * GIB, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *at = (char *)(((size_t)p + GIB - 1) / GIB * GIB + skew);
-
-	if (p == MAP_FAILED)
-		fail("no room for %zu bytes", len);
-	munmap(p, len + 2 * GIB);
-	at = mmap(at, len, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd,
-		  offset);
-	if (at == MAP_FAILED)
-		fail("cannot map %zu bytes: %s", len, strerror(errno));
-	return at;
 }
 
 /* A loop of n turns, that is of 2 * n instructions */
