@@ -7,6 +7,7 @@ no harm: when the device is honest again, so is what the guest commits.
 """
 
 import errno
+import os
 import struct
 
 import server as s
@@ -15,7 +16,6 @@ from machine import MMIO, WINDOW_SIZE
 from server import SIZE, Fault, Vanish
 
 OFFSET = 2 * SIZE               # in the window, of what the guest commits
-END = object()                  # the device is gone for good
 
 
 class Guest(Bench):
@@ -46,11 +46,9 @@ class Guest(Bench):
         check(machine.get("cxl-state") == "guest-committed", "cxl-state is not guest-committed")
         check(machine.get("cxl-base") == base, "cxl-base is wrong")
         for offset in (0, SIZE - 16):
-            machine.write(base + offset, struct.pack("<QQ", base, offset))
-            with open(f"/proc/self/fd/{self.device.memfd}", "rb") as memory:
-                memory.seek(offset)
-                check(memory.read(16) == struct.pack("<QQ", base, offset),
-                      f"not in the file at {offset:#x}")
+            token = struct.pack("<QQ", base, offset)
+            machine.write(base + offset, token)
+            check(os.pread(self.device.memfd, 16, offset) == token, f"not in the file at {offset:#x}")
 
     def gone(self):
         check(self.machine.get("cxl-state") == "uncommitted", "cxl-state is not uncommitted")
@@ -67,13 +65,12 @@ def follows(name, lie, ends=False):
             device = bench.device
             bench.plug()
             bench.gone()
-            honest = dict(vars(device))
+            honest = device.on_read, device.on_write
             lie(bench)
             bench.commit(bench.base)
             bench.gone()
             if not ends:
-                for hook in ("on_read", "on_write"):
-                    setattr(device, hook, honest[hook])
+                device.on_read, device.on_write = honest
                 device.put(s.CTRL, 0)
                 device.put(s.SIZE_LO, SIZE)
                 bench.put(s.CTRL, 0)

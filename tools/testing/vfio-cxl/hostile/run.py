@@ -15,7 +15,6 @@ import concurrent.futures
 import errno
 import os
 import random
-import socket
 import struct
 import sys
 import tempfile
