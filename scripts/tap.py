@@ -114,6 +114,6 @@ class Tap:
         else:
             passed = match[2] == "ok"
             self._count("passed" if passed else "failed",
-                        text if passed else "\n    # ".join([text, *self.comments[-4:]]))
+                        text if passed else "\n    # ".join([text, *self.comments[-40:]]))
         self.comments.clear()
         self.open.append(document)

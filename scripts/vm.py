@@ -44,10 +44,10 @@ LOGS = os.path.join(BUILD, "logs")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
 PATTERN = os.path.join(BUILD, "pattern")
+IMAGES = os.path.join(BUILD, "images")
 
 # What the self-test of the guest's driver, tools/testing/vfio-cxl/accel, does
 ENGINE_STEPS = 6
-IMAGES = os.path.join(BUILD, "images")
 
 # What a kernel says when it finds a fault in itself.
 COMPLAINT = re.compile(
@@ -193,9 +193,10 @@ class HostVM(Machine):
 
     def boot(self, timeout=150, tries=2, ready=None):
         """
-        Start it and wait until it takes commands, or for ready(timeout). On a busy machine the kernel of
-        an emulated one hangs in some hundred boots once, before it has loaded a
-        module: then what its CPUs were doing is told, and it is started again.
+        Start it and wait until it takes commands, or for ready(timeout). On a busy
+        machine the kernel of an emulated one hangs in some hundred boots once, before
+        it has loaded a module: then what its CPUs were doing is told, and it is
+        started again.
         """
         for left in reversed(range(tries)):
             self.start()
@@ -311,11 +312,14 @@ class HostVM(Machine):
                 show_end(log)
 
 
-def show_end(path, lines=20):
+def end_of(path, lines=20):
     with open(path, errors="replace") as log:
-        last = log.read().splitlines()[-lines:]
-    if last:
-        print(f"--- the end of {os.path.relpath(path)}:", *last, sep="\n", file=sys.stderr)
+        return "\n".join(log.read().splitlines()[-lines:])
+
+
+def show_end(path):
+    if last := end_of(path):
+        print(f"--- the end of {os.path.relpath(path)}:", last, sep="\n", file=sys.stderr)
 
 
 def x86_platform(machine, icount=False):
