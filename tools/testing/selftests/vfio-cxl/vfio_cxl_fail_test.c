@@ -167,12 +167,13 @@ static int do_flr(struct vfio_cxl_dev *dev)
 }
 
 FIXTURE(fail) {
+	struct vfio_cxl_dev dev;
 	int probe;
 };
 
 FIXTURE_VARIANT(fail) {
 	int (*op)(struct vfio_cxl_dev *dev);
-	bool open;		/* on an open device */
+	bool open;		/* on a device that stays open */
 };
 
 FIXTURE_VARIANT_ADD(fail, bind) {
@@ -226,35 +227,19 @@ FIXTURE_SETUP(fail)
 	probe_fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
 	ASSERT_LE(0, probe_fd);
 	self->probe = probe_fd;
+	if (!vfio_cxl_bound(vfio_cxl_bdf))
+		vfio_cxl_bind(vfio_cxl_bdf);
+	if (variant->open)
+		ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
 }
 
 FIXTURE_TEARDOWN(fail)
 {
+	if (variant->open)
+		vfio_cxl_close(&self->dev);
 	close(self->probe);
 	if (variant->op == do_bind)
 		fault_require(0, ~0UL);
-}
-
-/* As it should be before the operation, with nothing failing */
-static void prepare(FIXTURE_VARIANT(fail) const *variant,
-		    struct vfio_cxl_dev *dev)
-{
-	if (variant->op == do_bind) {
-		if (vfio_cxl_bound(vfio_cxl_bdf))
-			vfio_cxl_unbind(vfio_cxl_bdf);
-		return;
-	}
-	if (!vfio_cxl_bound(vfio_cxl_bdf))
-		vfio_cxl_bind(vfio_cxl_bdf);
-	if (variant->open && vfio_cxl_open(dev, vfio_cxl_bdf))
-		exit(1);
-}
-
-static void finish(FIXTURE_VARIANT(fail) const *variant,
-		   struct vfio_cxl_dev *dev, int rc)
-{
-	if (variant->open || (variant->op == do_open && !rc))
-		vfio_cxl_close(dev);
 }
 
 /* Guards: every error path of probe.c, main.c, region.c, ops.c */
@@ -262,26 +247,31 @@ TEST_F_TIMEOUT(fail, each_allocation, 3600)
 {
 	const char *env = getenv("VFIO_CXL_FAIL_MAX");
 	unsigned int max = env ? atoi(env) : 100000, n, errors = 0;
-	bool binds = variant->op == do_bind, hit;
-	struct vfio_cxl_dev dev;
+	bool binds = variant->op == do_bind, opens = variant->op == do_open, hit;
 	int rc;
 
 	for (n = 1; n <= max; n++) {
-		prepare(variant, &dev);
+		if (binds && vfio_cxl_bound(vfio_cxl_bdf))
+			vfio_cxl_unbind(vfio_cxl_bdf);
 		fail_nth(n);
-		rc = variant->op(&dev);
+		rc = variant->op(&self->dev);
 		hit = failed();
 		fail_nth(0);
 		errors += rc || (binds && !vfio_cxl_bound(vfio_cxl_bdf));
-		finish(variant, &dev, rc);
+		if (opens && !rc)
+			vfio_cxl_close(&self->dev);
 
 		/* Once more, and right */
-		prepare(variant, &dev);
-		rc = binds ? !vfio_cxl_bind(vfio_cxl_bdf) : variant->op(&dev);
+		if (binds)
+			rc = vfio_cxl_bound(vfio_cxl_bdf) ||
+			     vfio_cxl_bind(vfio_cxl_bdf) ? 0 : -ENODEV;
+		else
+			rc = variant->op(&self->dev);
 		ASSERT_EQ(0, rc) {
 			TH_LOG("does not work after failure %u", n);
 		}
-		finish(variant, &dev, rc);
+		if (opens)
+			vfio_cxl_close(&self->dev);
 		if (!hit)
 			break;
 	}
