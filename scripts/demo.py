@@ -150,7 +150,7 @@ class Chain:
 
             self.say("Resetting the guest (about 10 s)")
             vm.guest_qmp("system_reset")
-            vm.guest.wait_ready(900)
+            vm.wait_for_guest()
             self.use_in_guest(vm)
             again = self.decoders(vm.guest, "guest after reset")
             self.check(again.start == guest.start, "guest after reset: the memory is where it was",

@@ -88,6 +88,7 @@ class HostVM(Machine):
         self.process = None
         self.lock = None
         self.guest = None
+        self.guest_runs = False
         self.dpa = os.path.join(RUN, "dpa.bin")
         self.log = os.path.join(LOGS, f"{name}.host.log")
         self.guest_log = os.path.join(LOGS, f"{name}.guest.log")
@@ -195,8 +196,8 @@ class HostVM(Machine):
         """
         Start it and wait until it takes commands, or for ready(timeout). On a busy
         machine the kernel of an emulated one hangs in some hundred boots once, before
-        it has loaded a module: then what its CPUs were doing is told, and it is
-        started again.
+        it has loaded a module: then what all were doing is told, and it is started
+        again.
         """
         for left in reversed(range(tries)):
             self.start()
@@ -205,10 +206,25 @@ class HostVM(Machine):
             except VMError as error:
                 if self.process.poll() is not None or not left:
                     raise
-                print(f"# the host VM has not come up: {error}; starting it again", file=sys.stderr)
-                print(self.qmp("human-monitor-command", 10, command_line="info registers -a"),
-                      file=sys.stderr)
+                self.autopsy(f"the host VM has not come up: {error}; starting it again")
             self.stop()
+
+    def autopsy(self, why):
+        """Tell what the machines are doing, of which one does not answer."""
+        questions = [("host VM", self.qmp, "info registers -a")]
+        if self.guest_runs:
+            questions += [("guest", self.guest_qmp, command) for command in
+                          ("info status", "info registers -a", "info lapic", "info pic")]
+        for machine, monitor, command in questions:
+            try:
+                text = monitor("human-monitor-command", 30, command_line=command)
+            except VMError as error:
+                text = str(error)
+            say_lines(f"{machine}: {command}\n" +
+                      re.sub(r"^(FPR|XMM|YMM|ZMM|Opmask).*\n", "", text.replace("\r", ""), flags=re.MULTILINE))
+        if self.guest_runs:
+            say_lines(f"the guest's console ends so:\n{end_of(self.guest_log, 12)}")
+        say_lines(why)
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -217,27 +233,43 @@ class HostVM(Machine):
         if self.lock:
             self.lock.close()
 
-    def start_guest(self, bdf, *qemu_args, env="", timeout=900):
+    def start_guest(self, bdf, *qemu_args, env="", timeout=300, tries=2):
         """
         Start the guest with one device of the host VM ("none": with what qemu_args
-        say); wait until it takes commands.
+        say); wait until it takes commands. It may hang at boot, see boot().
         """
         words = " ".join("'" + a.replace("'", r"'\''") + "'" for a in (bdf, "") + qemu_args)
-        self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                self.guest.wait_ready(min(2, max(0, deadline - time.monotonic())))
-                return
-            except VMError:
-                if self.run("kill -0 $(cat /tmp/guest.pid)")[0] or time.monotonic() > deadline:
-                    raise VMError("the guest did not start: " +
-                                  self.run("cat /tmp/guest.log")[1]) from None
+        for left in reversed(range(tries)):
+            self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
+            self.guest_runs = True
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                try:
+                    return self.guest.wait_ready(min(2, max(0, deadline - time.monotonic())))
+                except VMError:
+                    if self.run("kill -0 $(cat /tmp/guest.pid)")[0]:
+                        self.guest_runs = False
+                        raise VMError("the guest did not start: " +
+                                      self.run("cat /tmp/guest.log")[1]) from None
+            self.autopsy(f"the guest has not come up within {timeout} s")
+            if not left:
+                raise VMError(f"the guest has not come up within {timeout} s")
+            self.end_guest()
+
+    def wait_for_guest(self, timeout=300):
+        """After a reset, until it takes commands; if it hangs it is reset once more."""
+        try:
+            return self.guest.wait_ready(timeout)
+        except VMError as error:
+            self.autopsy(f"the guest has not come up after a reset: {error}; once more")
+        self.guest_qmp("system_reset")
+        return self.guest.wait_ready(timeout)
 
     def end_guest(self):
         """Kill it. Its last close of the device is over when the process is gone."""
         self.sh("pid=$(cat /tmp/guest.pid); kill -9 $pid; while kill -0 $pid; do sleep 0.1; done")
         self.guest_qmp.greeted = False
+        self.guest_runs = False
 
     def same_content(self, dpa, device="/dev/cxl_accel0", size=8 << 20, say=print, timeout=300):
         """
@@ -310,6 +342,11 @@ class HostVM(Machine):
         if kind and issubclass(kind, VMError):
             for log in (self.qemu_log, self.guest_log, self.log):
                 show_end(log)
+
+
+def say_lines(text):
+    """As TAP comments, beside whatever is a test's output"""
+    print(*(f"# {line}" for line in text.splitlines()), sep="\n", file=sys.stderr, flush=True)
 
 
 def end_of(path, lines=20):
