@@ -107,27 +107,30 @@ class QMP:
         self.vm = vm
         self.lines = Lines(sock)
         self.events = []
+        self.serial = 0
         self.greeted = False
 
-    def _answer(self, timeout, keys):
+    def _answer(self, timeout, key, value):
+        """The message with it; not that to a request for which nobody waits any more."""
         deadline = time.monotonic() + timeout
         while True:
             message = json.loads(self.lines.read(deadline, self.vm.check_alive))
             if "event" in message:
                 self.events.append(message)
-            if keys & message.keys():
+            if key in message and value in (None, message[key]):
                 return message
 
     def __call__(self, command, timeout=300, **arguments):
         if not self.greeted:
-            self._answer(timeout, {"QMP"})
+            self._answer(timeout, "QMP", None)
             self.greeted = True
             self("qmp_capabilities", timeout)
-        request = {"execute": command}
+        self.serial += 1
+        request = {"execute": command, "id": self.serial}
         if arguments:
             request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
         self.lines.sock.sendall(json.dumps(request).encode() + b"\n")
-        answer = self._answer(timeout, {"return", "error"})
+        answer = self._answer(timeout, "id", self.serial)
         if "error" in answer:
             raise VMError(f"{command}: {answer['error']['desc']}")
         return answer["return"]
