@@ -242,19 +242,27 @@ class HostVM(Machine):
         for left in reversed(range(tries)):
             self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
             self.guest_runs = True
-            deadline = time.monotonic() + timeout
-            while time.monotonic() < deadline:
-                try:
-                    return self.guest.wait_ready(min(2, max(0, deadline - time.monotonic())))
-                except VMError:
-                    if self.run("kill -0 $(cat /tmp/guest.pid)")[0]:
-                        self.guest_runs = False
-                        raise VMError("the guest did not start: " +
-                                      self.run("cat /tmp/guest.log")[1]) from None
-            self.autopsy(f"the guest has not come up within {timeout} s")
-            if not left:
-                raise VMError(f"the guest has not come up within {timeout} s")
+            try:
+                return self._wait_for_start(timeout)
+            except VMError as error:
+                if self.process.poll() is not None or not self.guest_runs or not left:
+                    raise
+                self.autopsy(f"the guest has not come up: {error}; starting it again")
             self.end_guest()
+
+    def _wait_for_start(self, timeout):
+        """Until it takes commands; or its QEMU has ended, which is told at once."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.guest.wait_ready(2)
+            except VMError:
+                if self.run("kill -0 $(cat /tmp/guest.pid)")[0]:
+                    self.guest_runs = False
+                    raise VMError("the guest did not start: " +
+                                  self.run("cat /tmp/guest.log")[1]) from None
+                if time.monotonic() > deadline:
+                    raise
 
     def wait_for_guest(self, timeout=300):
         """After a reset, until it takes commands; if it hangs it is reset once more."""
@@ -311,19 +319,6 @@ class HostVM(Machine):
             log.seek(self.seen)
             sys.stderr.write(log.read())
             self.seen = log.tell()
-
-    def expect(self, pattern, timeout=60):
-        """Wait for a line on the host VM's console; return the match."""
-        deadline = time.monotonic() + timeout
-        while True:
-            with open(self.log, errors="replace") as log:
-                match = re.search(pattern, log.read(), re.MULTILINE)
-            if match:
-                return match
-            self.check_alive()
-            if time.monotonic() > deadline:
-                raise VMError(f"the host VM did not say '{pattern}' within {timeout} s")
-            time.sleep(0.1)
 
     def complaints(self):
         """Lines in which a kernel complains."""
