@@ -91,4 +91,59 @@ struct vfio_region_info_cap_cxl_comp_regs {
 	__aligned_u64 offset;
 };
 
+/**
+ * DOC: VFIO_DEVICE_FEATURE_CXL_MEM
+ *
+ * Whether the device memory can be reached now, and an eventfd that tells of
+ * each change. A device without %VFIO_CXL_CAP_FIRMWARE_COMMITTED does not have
+ * the feature (ENOTTY).
+ *
+ * While the memory cannot be reached, an access through a mapping raises
+ * SIGBUS, read() and write() of the region fail with EIO, and DMA by way of a
+ * dma-buf has been revoked. The memory stops being reachable before the event
+ * that takes it away reaches the device: when a write to config space returns
+ * (D3hot, FLR, Initiate CXL Reset), GET tells what came of it. A CXL Reset is
+ * under way by then, with %VFIO_CXL_MEM_RESET set, and the eventfd tells of its
+ * end.
+ */
+#define VFIO_DEVICE_FEATURE_CXL_MEM	0x1e98
+
+/**
+ * struct vfio_device_feature_cxl_mem - state of the device memory
+ * @reasons: GET: why the memory cannot be reached; it can be when this is
+ *	zero, and cannot be when any bit is set, known or not. SET: zero.
+ *
+ *	%VFIO_CXL_MEM_RESET: a reset is in progress, or the memory is not yet
+ *	active after one. It ends without user space.
+ *
+ *	%VFIO_CXL_MEM_RESET_FAILED: a reset failed. Another one may help.
+ *
+ *	%VFIO_CXL_MEM_SUSPENDED: the device is in D3, or in low power.
+ *
+ *	%VFIO_CXL_MEM_NO_DECODER: the device lost its decoder and it could not
+ *	be restored, or its memory did not become active in time. A reset may
+ *	help.
+ *
+ *	%VFIO_CXL_MEM_LINK_FROZEN: the kernel recovers the link from an error.
+ *
+ * @eventfd: SET: an eventfd that is signalled each time when @reasons changes,
+ *	or -1 for none; it replaces the one before. GET: -1.
+ * @closures: GET: how often, since the device was opened, the memory stopped
+ *	being reachable. Who finds a new number here has missed that, and has to
+ *	map dma-bufs of the memory once more. SET: zero.
+ *
+ * SET fails with EINVAL if a field that is to be zero is not, with EBADF or
+ * EINVAL if @eventfd is not an eventfd.
+ */
+struct vfio_device_feature_cxl_mem {
+	__u32 reasons;
+#define VFIO_CXL_MEM_RESET		(1 << 0)
+#define VFIO_CXL_MEM_RESET_FAILED	(1 << 1)
+#define VFIO_CXL_MEM_SUSPENDED		(1 << 2)
+#define VFIO_CXL_MEM_NO_DECODER		(1 << 3)
+#define VFIO_CXL_MEM_LINK_FROZEN	(1 << 4)
+	__s32 eventfd;
+	__aligned_u64 closures;
+};
+
 #endif /* _UAPI_LINUX_VFIO_CXL_H */
