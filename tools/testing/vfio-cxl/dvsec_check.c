@@ -39,6 +39,16 @@ const char *const cover_name[COVER_MAX] = {
 	[COVER_REFUSED_RESET]		= "resets not announced",
 	[COVER_REFUSED_CLEAR]		= "Mem_Clr not announced",
 	[COVER_REFUSED_WRITE_BACK]	= "write-backs not announced",
+	[COVER_REFUSED_NO_CACHING]	= "Disable_Caching without a cache",
+	[COVER_CACHING_OFF]		= "caching disabled",
+	[COVER_CACHING_ON]		= "caching enabled",
+	[COVER_DROPPED_RESET]		= "resets while one is pending",
+	[COVER_DROPPED_WRITE_BACK]	= "write-backs while one is pending",
+	[COVER_DROPPED_CACHING]		= "Disable_Caching while one is pending",
+	[COVER_LATE_REPORT]		= "reports of resets not pending",
+	[COVER_CXL_RESET]		= "CXL Resets",
+	[COVER_CXL_RESET_LOCKED]	= "CXL Resets of a locked one, enabled",
+	[COVER_CXL_RESET_INVALID]	= "CXL Resets while Cache_Invalid",
 	[COVER_RESET_OK]		= "resets complete",
 	[COVER_RESET_FAILED]		= "resets failed",
 	[COVER_WRITE_BACK_OK]		= "write-backs, the cache is invalid",
@@ -51,7 +61,7 @@ const char *const cover_name[COVER_MAX] = {
 	[COVER_LOCKED]			= "locks",
 	[COVER_LOCKED_WIDE]		= "locks in one write with Control2",
 	[COVER_KEPT_CONTROL]		= "writes to Control kept out by lock",
-	[COVER_KEPT_CONTROL2]		= "writes to Control2 kept out by lock",
+	[COVER_CONTROL2_LOCKED]		= "writes to Control2 in spite of lock",
 	[COVER_KEPT_BASE]		= "writes to the base kept out by lock",
 	[COVER_VIRAL_CLEARED]		= "Viral_Status cleared",
 	[COVER_STRADDLES]		= "straddling writes",
@@ -157,6 +167,9 @@ static unsigned int act(struct vfio_cxl_dvsec *s, const u32 *phys, u32 len,
 	case DVSEC_OP_VIRAL:
 		go_viral(s);
 		break;
+	case DVSEC_OP_CXL_RESET:
+		vfio_cxl_dvsec_cxl_reset(s);
+		break;
 	case DVSEC_OP_FRESH:
 		vfio_cxl_dvsec_init(s, phys, len);
 		break;
@@ -189,6 +202,10 @@ static const char *oracle_step(struct world *w, const struct op *op)
 	}
 	if (w->effect != w->event.deeds)
 		return "the effect is wrong";
+	if (vfio_cxl_dvsec_reset_pending(w->model) != w->oracle.reset_pending)
+		return "pending is wrong";
+	if (vfio_cxl_dvsec_caching_disabled(w->model) != w->oracle.no_caching)
+		return "caching is wrong";
 	for (i = 0; i < DVSEC_VIEW_SIZE; i++)
 		if (w->after[i] != oracle_read(&w->oracle, i))
 			return "a register is wrong";
@@ -277,6 +294,9 @@ static u8 may_change(const struct world *w, const struct op *op,
 		return off == SIZE_LOW ? 0x03 : 0;
 	case DVSEC_OP_VIRAL:
 		return off == STATUS + 1 ? 0x40 : 0;
+	case DVSEC_OP_CXL_RESET:
+		return off == CONTROL ? 0x04 : off == CONTROL2 ? 0x09 :
+		       off == STATUS2 ? 0x01 : 0;
 	case DVSEC_OP_FRESH:
 		return 0xff;
 	default:
@@ -291,7 +311,8 @@ static const char *constants(const struct world *w)
 		unsigned int off;
 		u32 mask;
 	} fixed[] = {
-		{ 0x08, 0xffcfffff }, { 0x10, 0x80000000 },
+		{ 0x08, 0xffcfffff }, { 0x0c, 0x00000ff9 },
+		{ 0x10, 0x80000000 },
 		{ 0x14, 0xffff0000 }, { 0x18, 0xffffffff },
 		{ 0x1c, 0xfffffffc }, { 0x38, 0xffffffff },
 	};
@@ -333,11 +354,23 @@ static const char *p4_step(struct world *w, const struct op *op)
 		return "locked by itself";
 	if (!was && written(w, op, CONFIG_LOCK, &val) && val & 1 && !is)
 		return "not locked";
+	if (op->kind == DVSEC_OP_CXL_RESET)
+		return NULL;
 	if (was && (memcmp(w->before + CONTROL, w->after + CONTROL, 2) ||
-		    w->before[CONTROL2] != w->after[CONTROL2] ||
 		    memcmp(w->before + BASE, w->after + BASE, 8)))
 		return "what is locked changed";
 	return NULL;
+}
+
+/* By what was returned and reported: is a reset pending? */
+static void replay_pending(struct world *w, const struct op *op)
+{
+	w->was_pending = w->pending;
+	if (op->kind == DVSEC_OP_FRESH ||
+	    (op->kind == DVSEC_OP_DONE && op->val & 2))
+		w->pending = false;
+	if (w->effect & 2)
+		w->pending = true;
 }
 
 static const char *p5_step(struct world *w, const struct op *op)
@@ -347,8 +380,16 @@ static const char *p5_step(struct world *w, const struct op *op)
 
 	if (w->after[CONTROL2] & (WRITE_BACK | INITIATE_RESET))
 		return "a doorbell can be read";
-	if (written(w, op, CONTROL2, &val)) {
-		if (val & WRITE_BACK && w->before[0x0a] & 0x40)
+	if (vfio_cxl_dvsec_reset_pending(w->model) != w->pending)
+		return "pending is not what was returned and reported";
+	if (w->was_pending && w->effect)
+		return "an effect while a reset is pending";
+	if (w->pending && w->after[STATUS2] & (RESET_COMPLETE | RESET_ERROR))
+		return "a result while a reset is pending";
+	if (written(w, op, CONTROL2, &val) && !w->was_pending) {
+		if ((w->before[CONTROL2] ^ w->after[CONTROL2]) & NO_CACHING)
+			expect |= 8;
+		if (val & WRITE_BACK && (w->before[0x0a] & 0x41) == 0x41)
 			expect |= 1;
 		if (val & INITIATE_RESET && w->before[0x0a] & 0x80)
 			expect |= 2;
@@ -357,6 +398,8 @@ static const char *p5_step(struct world *w, const struct op *op)
 	}
 	if (w->effect & 4 && !(w->before[0x0b] & 0x08))
 		return "Mem_Clr is not announced";
+	if (w->effect & 8 && !(w->before[0x0a] & 0x01))
+		return "caching without a cache";
 	return w->effect == expect ? NULL : "the effect is not what was rung";
 }
 
@@ -379,7 +422,7 @@ static void p7_reported(struct world *w, unsigned int deeds, bool ok)
 {
 	if (deeds & 1 && ok && w->after[CONTROL2] & NO_CACHING)
 		w->invalid = true;
-	if (deeds & 2) {
+	if (deeds & 2 && w->was_pending) {
 		w->complete = ok;
 		w->error = !ok;
 	}
@@ -406,6 +449,22 @@ static const char *p7_step(struct world *w, const struct op *op)
 	return NULL;
 }
 
+/* What a CXL Reset ends; and the twin goes through each one twice. */
+static const char *p11_step(struct world *w, const struct op *op)
+{
+	if (op->kind != DVSEC_OP_CXL_RESET)
+		return twin_step(w, op);
+	if (w->after[CONTROL] & 4)
+		return "Mem_Enable after CXL Reset";
+	if (w->after[CONTROL2] || w->after[STATUS2] & CACHE_INVALID)
+		return "something of Control2 after CXL Reset";
+	if (vfio_cxl_dvsec_caching_disabled(w->model))
+		return "caching is disabled after CXL Reset";
+	vfio_cxl_dvsec_cxl_reset(w->twin);
+	vfio_cxl_dvsec_cxl_reset(w->twin);
+	return view_same(w, w->twin) ? NULL : "the second CXL Reset did more";
+}
+
 static void p8_start(struct world *w)
 {
 	memset(w->twin, 0xa5, sizeof(*w->twin));
@@ -426,7 +485,7 @@ static void p9_start(struct world *w)
 {
 	/* what may be seen */
 	static const u32 show[ORACLE_BYTES / 4] = {
-		0, 0, 0xffffffff, 0x00000004, 0x80000000, 0xffff0000,
+		0, 0, 0xffffffff, 0x00000ffd, 0x80000000, 0xffff0000,
 		0xffffffff, 0xffffffff, 0, 0, 0, 0, 0, 0, 0xffffffff,
 	};
 	unsigned int i;
@@ -503,7 +562,7 @@ const struct property properties[] = {
 		.name = "P4 what CONFIG_LOCK freezes stays until fresh",
 		.step = p4_step,
 	}, {
-		.name = "P5 doorbells ring when announced, and read as zero",
+		.name = "P5 doorbells ring when announced and none is pending",
 		.step = p5_step,
 	}, {
 		.name = "P6 Status2 does not contradict itself",
@@ -523,6 +582,10 @@ const struct property properties[] = {
 		.name = "P10 total: any offset, length and value",
 		.wild = true,
 		.step = p10_step,
+	}, {
+		.name = "P11 CXL Reset ends what it should, twice is once",
+		.start = twin_start,
+		.step = p11_step,
 	},
 };
 
@@ -554,18 +617,27 @@ static void cover_write(const struct world *w, const struct op *op,
 	cover(COVER_LOCKED, e->locked);
 	cover(COVER_LOCKED_WIDE, e->locked && op->off <= CONTROL2);
 	cover(COVER_KEPT_CONTROL, e->kept_control);
-	cover(COVER_KEPT_CONTROL2, e->kept_control2);
+	cover(COVER_CONTROL2_LOCKED, was->locked &&
+	      (was->no_caching != w->oracle.no_caching ||
+	       was->clear_enable != w->oracle.clear_enable));
+	cover(COVER_REFUSED_NO_CACHING, e->refused_no_caching);
+	cover(COVER_CACHING_OFF, e->deeds & ORACLE_CACHING && !was->no_caching);
+	cover(COVER_CACHING_ON, e->deeds & ORACLE_CACHING && was->no_caching);
+	cover(COVER_DROPPED_RESET, e->dropped_reset);
+	cover(COVER_DROPPED_WRITE_BACK, e->dropped_write_back);
+	cover(COVER_DROPPED_CACHING, e->dropped_caching);
 	cover(COVER_KEPT_BASE, e->kept_base);
 	cover(COVER_VIRAL_CLEARED, e->viral_cleared);
 	cover(COVER_STRADDLES, op_straddles(op));
 }
 
-static void cover_done(const struct world *w, const struct op *op)
+static void cover_done(const struct world *w, const struct op *op, bool pending)
 {
 	bool ok = op->len, caching = !w->oracle.no_caching;
 
 	cover(COVER_DONES, true);
-	if (op->val & ORACLE_RESET)
+	cover(COVER_LATE_REPORT, op->val & ORACLE_RESET && !pending);
+	if (op->val & ORACLE_RESET && pending)
 		cover(ok ? COVER_RESET_OK : COVER_RESET_FAILED, true);
 	if (op->val & ORACLE_WRITE_BACK)
 		cover(!ok ? COVER_WRITE_BACK_FAILED :
@@ -602,7 +674,7 @@ static void oracle_take(struct world *w, const struct op *op)
 	case DVSEC_OP_DONE:
 		oracle_done(&w->oracle, op->val, op->len);
 		w->asked &= ~op->val;
-		cover_done(w, op);
+		cover_done(w, op, was.reset_pending);
 		break;
 	case DVSEC_OP_LIVE:
 		oracle_live(&w->oracle, op->val);
@@ -611,6 +683,12 @@ static void oracle_take(struct world *w, const struct op *op)
 	case DVSEC_OP_VIRAL:
 		w->oracle.viral = true;
 		cover(COVER_VIRALS, true);
+		break;
+	case DVSEC_OP_CXL_RESET:
+		oracle_cxl_reset(&w->oracle);
+		cover(COVER_CXL_RESET, true);
+		cover(COVER_CXL_RESET_LOCKED, was.locked && was.mem_enable);
+		cover(COVER_CXL_RESET_INVALID, was.cache_invalid);
 		break;
 	case DVSEC_OP_FRESH:
 		oracle_init(&w->oracle, w->hw.reg, w->hw.len);
@@ -642,6 +720,7 @@ const char *world_step(struct world *w, const struct property *p,
 	else
 		w->effect = act(w->model, w->phys, w->hw.len, op);
 	oracle_take(w, op);
+	replay_pending(w, op);
 
 	w->state_changed = memcmp(&state, w->model, sizeof(state));
 	if (w->state_changed) {
@@ -719,6 +798,9 @@ void op_print(const struct op *op)
 		break;
 	case DVSEC_OP_VIRAL:
 		printf("viral\n");
+		break;
+	case DVSEC_OP_CXL_RESET:
+		printf("cxl_reset()\n");
 		break;
 	default:
 		printf("init()\n");

@@ -15,6 +15,7 @@ enum dvsec_op_kind {
 	DVSEC_OP_DONE = OP_OF_MODEL,	/* @val: deeds, @len: whether ok */
 	DVSEC_OP_LIVE,			/* @val: the hardware's Size Low */
 	DVSEC_OP_VIRAL,			/* the device has gone viral */
+	DVSEC_OP_CXL_RESET,
 	DVSEC_OP_FRESH,
 };
 
@@ -42,6 +43,16 @@ enum dvsec_cover {
 	COVER_REFUSED_RESET,
 	COVER_REFUSED_CLEAR,
 	COVER_REFUSED_WRITE_BACK,
+	COVER_REFUSED_NO_CACHING,
+	COVER_CACHING_OFF,
+	COVER_CACHING_ON,
+	COVER_DROPPED_RESET,
+	COVER_DROPPED_WRITE_BACK,
+	COVER_DROPPED_CACHING,
+	COVER_LATE_REPORT,
+	COVER_CXL_RESET,
+	COVER_CXL_RESET_LOCKED,
+	COVER_CXL_RESET_INVALID,
 	COVER_RESET_OK,
 	COVER_RESET_FAILED,
 	COVER_WRITE_BACK_OK,
@@ -54,7 +65,7 @@ enum dvsec_cover {
 	COVER_LOCKED,
 	COVER_LOCKED_WIDE,
 	COVER_KEPT_CONTROL,
-	COVER_KEPT_CONTROL2,
+	COVER_CONTROL2_LOCKED,
 	COVER_KEPT_BASE,
 	COVER_VIRAL_CLEARED,
 	COVER_STRADDLES,
@@ -93,6 +104,8 @@ struct world {
 	bool complete;
 	bool error;
 	bool invalid;
+	bool pending;
+	bool was_pending;		/* before the last operation */
 };
 
 #endif /* VFIO_CXL_DVSEC_CHECK_H */

@@ -53,6 +53,19 @@ static u8 one_range(u8 capability)
 	return capability;
 }
 
+static void control_init(struct oracle *o, u8 val)
+{
+	o->cache_enable = bit(val, 0);
+	o->mem_enable = bit(val, 2);
+	o->sf_coverage = val / 8;
+}
+
+static void control_high_init(struct oracle *o, u8 val)
+{
+	o->sf_granularity = val % 8;
+	o->clean_eviction = bit(val, 3);
+}
+
 /**
  * oracle_init - make a fresh one
  * @o: the oracle
@@ -77,7 +90,9 @@ void oracle_init(struct oracle *o, const u32 *hw, u32 len)
 		else if (i == AT_CAPABILITY + 1)
 			o->capability[1] = val;
 		else if (i == AT_CONTROL)
-			o->mem_enable = bit(val, 2);
+			control_init(o, val);
+		else if (i == AT_CONTROL + 1)
+			control_high_init(o, val);
 		else if (i == AT_STATUS2 + 1)
 			o->pm_init_complete = bit(val, 7);
 		else if (i == AT_CAPABILITY2 || i == AT_CAPABILITY2 + 1)
@@ -92,7 +107,8 @@ void oracle_init(struct oracle *o, const u32 *hw, u32 len)
 	o->info_valid = bit(o->size_low[0], 0);
 	o->active = bit(o->size_low[0], 1);
 	o->size_low[0] -= o->size_low[0] % 4;
-	o->can_write_back = bit(o->capability[0], 6);
+	o->can_cache = bit(o->capability[0], 0);
+	o->can_write_back = o->can_cache && bit(o->capability[0], 6);
 	o->can_reset = bit(o->capability[0], 7);
 	o->can_clear = bit(o->capability[1], 3);
 }
@@ -156,13 +172,27 @@ static void configure(struct oracle *o, const struct oracle *new, u64 off,
 
 static void control2_write(struct oracle *o, u8 val, struct oracle_event *e)
 {
-	struct oracle new = *o;
+	bool was = o->no_caching;
 
-	new.no_caching = bit(val, 0);
-	new.clear_enable = bit(val, 3) && o->can_clear;
+	o->no_caching = bit(val, 0) && o->can_cache;
+	o->clear_enable = bit(val, 3) && o->can_clear;
+	if (bit(val, 0) && !o->can_cache)
+		e->refused_no_caching = true;
 	if (bit(val, 3) && !o->can_clear)
 		e->refused_clear = true;
-	configure(o, &new, AT_CONTROL2, &e->kept_control2);
+	if (!o->no_caching && o->cache_invalid) {
+		e->valid_by_caching = true;
+		o->cache_invalid = false;
+	}
+
+	if (o->reset_pending) {
+		e->dropped_caching |= was != o->no_caching;
+		e->dropped_write_back |= bit(val, 1) && o->can_write_back;
+		e->dropped_reset |= bit(val, 2);
+		return;
+	}
+	if (was != o->no_caching)
+		e->deeds |= ORACLE_CACHING;
 
 	if (bit(val, 1) && !o->can_write_back)
 		e->refused_write_back = true;
@@ -185,11 +215,7 @@ static void control2_write(struct oracle *o, u8 val, struct oracle_event *e)
 			e->error_by_doorbell = true;
 		o->reset_complete = false;
 		o->reset_error = false;
-	}
-
-	if (!o->no_caching && o->cache_invalid) {
-		e->valid_by_caching = true;
-		o->cache_invalid = false;
+		o->reset_pending = true;
 	}
 }
 
@@ -207,13 +233,9 @@ void oracle_write(struct oracle *o, u64 off, u8 val, struct oracle_event *e)
 	if (off >= o->length)
 		return;
 	if (off == AT_CONTROL) {
-		new.cache_enable = bit(val, 0);
 		new.mem_enable = bit(val, 2);
-		new.sf_coverage = val / 8;
 		configure(o, &new, off, &e->kept_control);
 	} else if (off == AT_CONTROL + 1) {
-		new.sf_granularity = val % 8;
-		new.clean_eviction = bit(val, 3);
 		new.viral_enable = bit(val, 6);
 		configure(o, &new, off, &e->kept_control);
 	} else if (off == AT_STATUS + 1) {
@@ -258,8 +280,21 @@ void oracle_done(struct oracle *o, unsigned int deeds, bool ok)
 {
 	if (deeds & ORACLE_WRITE_BACK && ok && o->no_caching)
 		o->cache_invalid = true;
-	if (deeds & ORACLE_RESET) {
+	if (deeds & ORACLE_RESET && o->reset_pending) {
 		o->reset_complete = ok;
 		o->reset_error = !ok;
+		o->reset_pending = false;
 	}
+}
+
+/**
+ * oracle_cxl_reset - the device has gone through a CXL Reset
+ * @o: the oracle
+ */
+void oracle_cxl_reset(struct oracle *o)
+{
+	o->mem_enable = false;
+	o->no_caching = false;
+	o->clear_enable = false;
+	o->cache_invalid = false;
 }

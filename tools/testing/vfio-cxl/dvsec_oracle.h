@@ -21,6 +21,7 @@ enum oracle_deed {
 	ORACLE_WRITE_BACK	= 1,
 	ORACLE_RESET		= 2,
 	ORACLE_CLEAR		= 4,	/* only together with a reset */
+	ORACLE_CACHING		= 8,	/* Disable_Caching is another one */
 };
 
 struct oracle {
@@ -34,6 +35,11 @@ struct oracle {
 	u8 size_high[4];
 	u8 size_low[4];			/* without the two bits that are live */
 	bool pm_init_complete;
+	bool cache_enable;
+	u8 sf_coverage;
+	u8 sf_granularity;
+	bool clean_eviction;
+	bool can_cache;
 	bool can_write_back;
 	bool can_reset;
 	bool can_clear;
@@ -43,11 +49,7 @@ struct oracle {
 	bool active;
 
 	/* the guest's */
-	bool cache_enable;
 	bool mem_enable;
-	u8 sf_coverage;
-	u8 sf_granularity;
-	bool clean_eviction;
 	bool viral_enable;
 	bool no_caching;
 	bool clear_enable;
@@ -60,6 +62,7 @@ struct oracle {
 	bool cache_invalid;
 	bool reset_complete;
 	bool reset_error;
+	bool reset_pending;
 };
 
 /* What one write did. */
@@ -68,8 +71,11 @@ struct oracle_event {
 	bool refused_write_back;	/* asked for, but not announced */
 	bool refused_reset;
 	bool refused_clear;
+	bool refused_no_caching;
+	bool dropped_write_back;	/* asked for while a reset is pending */
+	bool dropped_reset;
+	bool dropped_caching;
 	bool kept_control;		/* would have changed, but is locked */
-	bool kept_control2;
 	bool kept_base;
 	bool locked;
 	bool viral_cleared;
@@ -84,5 +90,6 @@ u8 oracle_read(const struct oracle *o, u64 off);
 void oracle_write(struct oracle *o, u64 off, u8 val, struct oracle_event *e);
 void oracle_live(struct oracle *o, u32 size_low);
 void oracle_done(struct oracle *o, unsigned int deeds, bool ok);
+void oracle_cxl_reset(struct oracle *o);
 
 #endif /* VFIO_CXL_DVSEC_ORACLE_H */

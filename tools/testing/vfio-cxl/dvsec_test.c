@@ -53,6 +53,13 @@ static bool oracle_vector_step(struct oracle *o, const struct dvsec_vector *v,
 	case DVSEC_STEP_VIRAL:
 		o->viral = true;
 		return true;
+	case DVSEC_STEP_CXL_RESET:
+		oracle_cxl_reset(o);
+		return true;
+	case DVSEC_STEP_PENDING:
+		return o->reset_pending == step->ok;
+	case DVSEC_STEP_NO_CACHING:
+		return o->no_caching == step->ok;
 	case DVSEC_STEP_FRESH:
 		oracle_init(o, v->hw, v->len);
 		return true;

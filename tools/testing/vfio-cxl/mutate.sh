@@ -139,17 +139,10 @@ mutations_dvsec() {
 dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/31, 0/31, 16/|fresh: DVSEC ID hidden
 dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/31, 0/15, 0/|fresh: Capability hidden
 dvsec.c|/REG(CXL_DVSEC_CAP)\]/s/\.show/.rw = BIT(23), &/|Capability: takes a write
-dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE |/.rw =/|Control: Cache_Enable is not writable
-dvsec.c|s/CXL_DVSEC_CTRL_CACHE_ENABLE | CXL_DVSEC_CTRL_MEM_ENABLE |/CXL_DVSEC_CTRL_CACHE_ENABLE |/|Control: Mem_Enable is not writable
-dvsec.c|s/CXL_DVSEC_CTRL_SF | //|Control: snoop filter is not writable
-dvsec.c|s/CXL_DVSEC_CTRL_CLEAN_EVICT |/0 |/|Control: Cache_Clean_Eviction is not writable
 dvsec.c|s/CXL_DVSEC_CTRL_VIRAL,/0,/|Control: Viral_Enable is not writable
-dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE/& | CXL_DVSEC_CTRL_IO_ENABLE/|Control: IO_Enable is writable
-dvsec.c|s/\.rw = CXL_DVSEC_CTRL_CACHE_ENABLE/& | BIT(15)/|Control: bit 15 is writable
 dvsec.c|s/\.rw1c = CXL_DVSEC_STATUS_VIRAL/.rw1c = 0/|Status: Viral_Status stays
 dvsec.c|s/\.rw1c = CXL_DVSEC_STATUS_VIRAL/.set = BIT(30)/|Status: Viral_Status is set by a one
 dvsec.c|/CTRL_STATUS)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of Control
-dvsec.c|/CTRL2_STATUS2)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of Control2
 dvsec.c|/BASE_HI)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of the high half of the base
 dvsec.c|/BASE_LO)\] = {/,/},/s/\.lockable = true/.lockable = false/|lock: not of the low half of the base
 dvsec.c|s/\.show = CXL_DVSEC_STATUS2_PM_INIT/.show = 0/|fresh: no PM_Init_Complete
@@ -192,17 +185,12 @@ dvsec.c|s/if (dvsec_can(s, CXL_DVSEC_CAP_HDM_COUNT))/if (true)/|HDM_Count: 0 is 
 dvsec.c|s/if (dvsec_can(s, CXL_DVSEC_CAP_HDM_COUNT))/if (false)/|HDM_Count: as in hardware
 dvsec.c|s/&= ~CXL_DVSEC_CAP_HDM_COUNT;/\&= ~0;/|HDM_Count: 2 is 3
 dvsec.c|s/|= CXL_DVSEC_CAP_HDM_COUNT_1;/|= 0;/|HDM_Count: always 0
-dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_IO_ENABLE |/\t\t\t0 |/|fresh: IO_Enable is off
-dvsec.c|s/^\t\t\t CXL_DVSEC_CTRL_MEM_ENABLE);/\t\t\t 0);/|fresh: Mem_Enable is off
-dvsec.c|s/^\t\t\t CXL_DVSEC_CTRL_MEM_ENABLE);/\t\t\t 0xffff);/|fresh: all of Control
 dvsec.c|s/mask = CXL_DVSEC_MEM_INFO_VALID | CXL/mask = CXL/|live: Memory_Info_Valid stays
 dvsec.c|s/MEM_INFO_VALID | CXL_DVSEC_MEM_ACTIVE;/MEM_INFO_VALID;/|live: Memory_Active stays
 dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/(*reg \& ~mask) | size_lo/|live: all of the register
 dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/*reg | (size_lo \& mask)/|live: is not taken back
 dvsec.c|s/(\*reg & ~mask) | (size_lo & mask)/size_lo \& mask/|live: the rest is lost
 dvsec.c|s/if (s->len > CXL_DVSEC_RANGE1_SIZE_LO)/if (false)/|live: never
-dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI && dvsec_can(s, CXL_DVSEC_CAP_WBI)/val \& CXL_DVSEC_CTRL2_WBI/|write-back: not announced
-dvsec.c|s/dvsec_can(s, CXL_DVSEC_CAP_WBI)/dvsec_can(s, CXL_DVSEC_CAP_RESET)/|write-back: announced by CXL Reset
 dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI && //|write-back: by any write
 dvsec.c|s/val & CXL_DVSEC_CTRL2_WBI &&/& !dvsec_locked(s) \&\&/|write-back: not when locked
 dvsec.c|s/val & CXL_DVSEC_CTRL2_RESET && dvsec_can(s, CXL_DVSEC_CAP_RESET)/val \& CXL_DVSEC_CTRL2_RESET/|CXL Reset: not announced
@@ -213,7 +201,6 @@ dvsec.c|/CTRL2_WBI && dvsec_can/,/}/s/\*reg &= .*;/;/|write-back: Cache_Invalid 
 dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/*reg \&= ~(/|CXL Reset: Reset_Complete stays meanwhile
 dvsec.c|s/^\t\t\t  CXL_DVSEC_STATUS2_RESET_ERR);/0);/|CXL Reset: Reset_Error stays meanwhile
 dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/& BIT(16) |/|CXL Reset: ends Cache_Invalid
-dvsec.c|s/\*reg &= ~(CXL_DVSEC_STATUS2_RESET_DONE |/& CXL_DVSEC_CTRL2_NO_CACHING |/|CXL Reset: enables caching
 dvsec.c|s/effect |= VFIO_CXL_DVSEC_WBI;/;/|effect: no write-back
 dvsec.c|s/effect |= VFIO_CXL_DVSEC_WBI;/effect |= VFIO_CXL_DVSEC_RESET;/|effect: CXL Reset instead of write-back
 dvsec.c|s/effect |= VFIO_CXL_DVSEC_RESET;/;/|effect: no CXL Reset
@@ -223,16 +210,7 @@ dvsec.c|s/if (\*reg & CXL_DVSEC_CTRL2_MEM_CLR)/if (true)/|effect: Mem_Clr always
 dvsec.c|s/if (\*reg & CXL_DVSEC_CTRL2_MEM_CLR)/if (val \& CXL_DVSEC_CTRL2_MEM_CLR)/|effect: Mem_Clr as written, not as it is
 dvsec.c|s/if (!(\*reg & CXL_DVSEC_CTRL2_NO_CACHING))/if (false)/|Cache_Invalid: stays with caching
 dvsec.c|s/if (!(\*reg & CXL_DVSEC_CTRL2_NO_CACHING))/if (*reg \& CXL_DVSEC_CTRL2_NO_CACHING)/|Cache_Invalid: ends without caching
-dvsec.c|s/r->lockable && dvsec_locked(s) ? 0 : r->rw & mask/r->rw \& mask/|write: the lock is not looked at
-dvsec.c|s/r->lockable && dvsec_locked(s) ? 0/r->lockable ? 0/|write: as if always locked
-dvsec.c|s/0 : r->rw & mask;/0 : r->rw;/|write: bytes not written are cleared
 dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;/;/|Mem_Clr: writable when not announced
-dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;/rw = 0;/|Control2: nothing is writable without Mem_Clr
-dvsec.c|s/!dvsec_can(s, CXL_DVSEC_CAP_RESET_MEM_CLR)/!dvsec_can(s, CXL_DVSEC_CAP_RESET)/|Mem_Clr: announced by CXL Reset
-dvsec.c|s/if (i == REG(CXL_DVSEC_CTRL2_STATUS2) &&/if (/|Mem_Clr: other registers miss its bit, too
-dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/s->reg[i] | (val \& rw)/|write: bits are only set
-dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/val \& rw/|write: the rest of the register is lost
-dvsec.c|s/(s->reg\[i\] & ~rw) | (val & rw)/(s->reg[i] \& ~rw) | (val \& mask)/|write: all is writable
 dvsec.c|s/~(val & r->rw1c & mask)/~(r->rw1c \& mask)/|Viral_Status: cleared by a zero
 dvsec.c|s/~(val & r->rw1c & mask)/~(val ? r->rw1c : 0)/|Viral_Status: cleared by any one
 dvsec.c|s/|= val & r->set & mask/|= r->set \& mask/|lock: set by a zero
@@ -256,13 +234,70 @@ dvsec.c|s/effect & VFIO_CXL_DVSEC_WBI && ok &&/effect \& VFIO_CXL_DVSEC_WBI \&\&
 dvsec.c|s/effect & VFIO_CXL_DVSEC_WBI && ok &&/ok \&\&/|done: anything makes the cache invalid
 dvsec.c|s/^\t    \*reg & CXL_DVSEC_CTRL2_NO_CACHING)/\t    true)/|done: invalid also with caching
 dvsec.c|s/\*reg |= CXL_DVSEC_STATUS2_CACHE_INV;/;/|done: never invalid
-dvsec.c|s/if (effect & VFIO_CXL_DVSEC_RESET)/if (true)/|done: anything is a reset
-dvsec.c|s/if (effect & VFIO_CXL_DVSEC_RESET)/if (effect == VFIO_CXL_DVSEC_RESET)/|done: not with anything else
 dvsec.c|s/\*reg |= ok ?/*reg |= true ?/|done: a reset never fails
 dvsec.c|s/\*reg |= ok ?/*reg |= !ok ?/|done: a reset fails when it is complete
+dvsec.c|s/\.show = CXL_DVSEC_CTRL_CACHE_ENABLE |/.show = 0 |/|fresh: Cache_Enable is hidden
+dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_MEM_ENABLE | CXL/\t\t\tCXL/|fresh: Mem_Enable is off
+dvsec.c|s/CXL_DVSEC_CTRL_MEM_ENABLE | CXL_DVSEC_CTRL_SF |/CXL_DVSEC_CTRL_MEM_ENABLE |/|fresh: snoop filter is hidden
+dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_CLEAN_EVICT,/\t\t\t0,/|fresh: Cache_Clean_Eviction is hidden
+dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_CLEAN_EVICT,/\t\t\tCXL_DVSEC_CTRL_CLEAN_EVICT | CXL_DVSEC_CTRL_VIRAL,/|fresh: Viral_Enable of the hardware
+dvsec.c|s/^\t\t\tCXL_DVSEC_CTRL_CLEAN_EVICT,/\t\t\t0xffff,/|fresh: all of Control
+dvsec.c|s/|= CXL_DVSEC_CTRL_IO_ENABLE;/|= 0;/|fresh: IO_Enable is off
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE |/.rw =/|Control: Mem_Enable is not writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE/& | CXL_DVSEC_CTRL_CACHE_ENABLE/|Control: Cache_Enable is writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE/& | CXL_DVSEC_CTRL_SF/|Control: snoop filter is writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE/& | CXL_DVSEC_CTRL_CLEAN_EVICT/|Control: Cache_Clean_Eviction is writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE/& | CXL_DVSEC_CTRL_IO_ENABLE/|Control: IO_Enable is writable
+dvsec.c|s/\.rw = CXL_DVSEC_CTRL_MEM_ENABLE/& | BIT(15)/|Control: bit 15 is writable
+dvsec.c|/CTRL2_STATUS2)\] = {/,/},/s/\.rw = /.lockable = true, &/|lock: of Control2
+dvsec.c|s/dvsec_regs\[i\]\.lockable && dvsec_locked(s)/false/|write: the lock is not looked at
+dvsec.c|s/dvsec_regs\[i\]\.lockable && dvsec_locked(s)/dvsec_regs[i].lockable/|write: as if always locked
+dvsec.c|s/dvsec_regs\[i\]\.lockable && dvsec_locked(s)/dvsec_locked(s)/|lock: freezes all that is writable
+dvsec.c|s/if (i != REG(CXL_DVSEC_CTRL2_STATUS2))/if (false)/|Mem_Clr: other registers miss its bit, too
+dvsec.c|s/if (!dvsec_can(s, CXL_DVSEC_CAP_CACHE))/if (false)/|Disable_Caching: writable without a cache
+dvsec.c|s/if (!dvsec_can(s, CXL_DVSEC_CAP_CACHE))/if (!dvsec_can(s, CXL_DVSEC_CAP_WBI))/|Disable_Caching: announced by write-back
+dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_NO_CACHING;/rw = 0;/|Control2: nothing is writable without a cache
+dvsec.c|s/rw &= ~CXL_DVSEC_CTRL2_MEM_CLR;/rw = 0;/|Control2: nothing is writable without Mem_Clr
+dvsec.c|s/!dvsec_can(s, CXL_DVSEC_CAP_RESET_MEM_CLR)/!dvsec_can(s, CXL_DVSEC_CAP_RESET)/|Mem_Clr: announced by CXL Reset
+dvsec.c|s/dvsec_writable(s, i) & mask/dvsec_writable(s, i)/|write: bytes not written are cleared
+dvsec.c|s/(old & ~rw) | (val & rw)/old | (val \& rw)/|write: bits are only set
+dvsec.c|s/(old & ~rw) | (val & rw)/val \& rw/|write: the rest of the register is lost
+dvsec.c|s/(old & ~rw) | (val & rw)/(old \& ~rw) | (val \& mask)/|write: all is writable
+dvsec.c|s/if (s->reset_pending)/if (false)/|pending: a doorbell starts something
+dvsec.c|s/if (s->reset_pending)/if (s->reset_pending \&\& val \& CXL_DVSEC_CTRL2_RESET)/|pending: a write-back starts
+dvsec.c|s/if (s->reset_pending)/if (s->reset_pending \&\& !(val \& CXL_DVSEC_CTRL2_RESET))/|pending: a second CXL Reset starts
+dvsec.c|s/s->reset_pending = true;/;/|pending: never
+dvsec.c|s/s->reset_pending = false;/;/|pending: for ever
+dvsec.c|s/s->reset_pending = false;/s->reset_pending = !ok;/|pending: stays after a failure
+dvsec.c|s/effect & VFIO_CXL_DVSEC_RESET && s->reset_pending/effect \& VFIO_CXL_DVSEC_RESET/|done: a reset that is not pending
+dvsec.c|s/effect & VFIO_CXL_DVSEC_RESET && s->reset_pending/s->reset_pending/|done: anything is a reset
+dvsec.c|s/effect & VFIO_CXL_DVSEC_RESET && s/effect == VFIO_CXL_DVSEC_RESET \&\& s/|done: not with anything else
+dvsec.c|s/{ \.len = len & ~3 }/{ .len = len \& ~3, .reset_pending = s->reset_pending }/|init: stays pending
+dvsec.c|s/if ((old ^ \*reg) & CXL_DVSEC_CTRL2_NO_CACHING)/if (*reg \& CXL_DVSEC_CTRL2_NO_CACHING)/|effect: caching whenever it is off
+dvsec.c|s/if ((old ^ \*reg) & CXL_DVSEC_CTRL2_NO_CACHING)/if (val \& ~old \& CXL_DVSEC_CTRL2_NO_CACHING)/|effect: caching by what is written
+dvsec.c|s/if ((old ^ \*reg) & CXL_DVSEC_CTRL2_NO_CACHING)/if (old ^ *reg)/|effect: caching by any change
+dvsec.c|s/effect |= VFIO_CXL_DVSEC_CACHING;/;/|effect: no caching
+dvsec.c|s/ && dvsec_can(s, CXL_DVSEC_CAP_WBI) &&/ \&\&/|write-back: announced by the cache
+dvsec.c|s/^\t    dvsec_can(s, CXL_DVSEC_CAP_CACHE))/\t    true)/|write-back: without a cache
+dvsec.c|s/dvsec_can(s, CXL_DVSEC_CAP_WBI) &&/dvsec_can(s, CXL_DVSEC_CAP_RESET) \&\&/|write-back: announced by CXL Reset
+dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~0;/|CXL Reset: Mem_Enable stays
+dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= dvsec_locked(s) ? ~0 : ~CXL_DVSEC_CTRL_MEM_ENABLE;/|CXL Reset: Mem_Enable stays when locked
+dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~(CXL_DVSEC_CTRL_MEM_ENABLE | CXL_DVSEC_CTRL_IO_ENABLE);/|CXL Reset: IO_Enable ends
+dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~(CXL_DVSEC_CTRL_MEM_ENABLE | CXL_DVSEC_STATUS_VIRAL);/|CXL Reset: Viral_Status ends
+dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/^= CXL_DVSEC_CTRL_MEM_ENABLE;/|CXL Reset: Mem_Enable is turned over
+dvsec.c|s/&= ~(CXL_DVSEC_CTRL2_NO_CACHING |/\&= ~(/|CXL Reset: Disable_Caching stays
+dvsec.c|s/^\t\t\t\t\t\t  CXL_DVSEC_CTRL2_MEM_CLR |/0 |/|CXL Reset: Mem_Clr stays
+dvsec.c|s/^\t\t\t\t\t\t  CXL_DVSEC_STATUS2_CACHE_INV);/0);/|CXL Reset: Cache_Invalid stays
+dvsec.c|s/^\t\t\t\t\t\t  CXL_DVSEC_STATUS2_CACHE_INV);/& s->reset_pending = false;/|CXL Reset: is its own report
+dvsec.c|s/^\t\t\t\t\t\t  CXL_DVSEC_STATUS2_CACHE_INV);/& s->reg[5] \&= ~1;/|CXL Reset: ends the lock
+dvsec.c|s/^\t\t\t\t\t\t  CXL_DVSEC_STATUS2_CACHE_INV);/& s->reg[9] = 0;/|CXL Reset: ends the base
+dvsec.c|s/^\t       CXL_DVSEC_CTRL2_NO_CACHING;/\t       CXL_DVSEC_CTRL2_MEM_CLR;/|caching: Mem_Clr is asked
+dvsec.c|s/return s->reset_pending;/return false;/|pending: not told
+dvsec.h|/define VFIO_CXL_DVSEC_CACHING/s/BIT(3)/BIT(4)/|effects: caching is another bit
+regs.h|/CXL_DVSEC_CAP_CACHE/s/16 + 0/16 + 1/|masks: Cache_Capable
+regs.h|/CXL_DVSEC_CTRL_SF/s/10, 3/10, 4/|masks: snoop filter from bit 4
 dvsec.c|s/if (len > CXL_DVSEC_DEVICE_SIZE)/if (false)/|asan: init: too long is taken
 dvsec.c|s/i < REG(s->len)/i < NR_REGS/|asan: init: looks past a short one
-dvsec.c|s/if (s->len > CXL_DVSEC_CTRL_STATUS)/if (true)/|asan: init: Control that is not there
 dvsec.c|/^u64 vfio_cxl_dvsec_read/,/^}/s/ || off + i >= s->len)/)/|asan: read past the end
 dvsec.c|/vfio_cxl_dvsec_write(struct/,/^}/s/ || off + i >= s->len)/)/|asan: write past the end
 dvsec.h|/define VFIO_CXL_DVSEC_MEM_CLR/s/BIT(2)/BIT(3)/|effects: Mem_Clr is another bit
@@ -279,7 +314,6 @@ regs.h|/CXL_DVSEC_CAP_RESET_MEM_CLR/s/16 + 11/16 + 10/|masks: Mem_Clr capability
 regs.h|/CXL_DVSEC_CTRL_CACHE_ENABLE/s/BIT(0)/BIT(12)/|masks: Cache_Enable
 regs.h|/CXL_DVSEC_CTRL_IO_ENABLE/s/BIT(1)/BIT(12)/|masks: IO_Enable
 regs.h|/CXL_DVSEC_CTRL_MEM_ENABLE/s/BIT(2)/BIT(12)/|masks: Mem_Enable
-regs.h|/CXL_DVSEC_CTRL_SF/s/10, 3/10, 4/|masks: snoop filter from bit 4
 regs.h|/CXL_DVSEC_CTRL_SF/s/10, 3/9, 3/|masks: snoop filter to bit 9
 regs.h|/CXL_DVSEC_CTRL_CLEAN_EVICT/s/11/12/|masks: Cache_Clean_Eviction
 regs.h|/CXL_DVSEC_CTRL_VIRAL/s/14/13/|masks: Viral_Enable

@@ -5,7 +5,7 @@
  *  - the directed tests of m_test.c: the vectors that KUnit runs as well, taken
  *    through the model, and through the oracle, so that a vector cannot be
  *    wrong by itself;
- *  - the properties P0 to P10 of m_check.c, each on $OPS random operations;
+ *  - the properties P0 to P11 of m_check.c, each on $OPS random operations;
  *  - coverage: all that the oracle can tell apart did happen meanwhile.
  *
  * usage: [SEED=n] [OPS=n] m_test [-V | -P] [-q]

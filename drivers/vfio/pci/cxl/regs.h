@@ -3,8 +3,9 @@
  * CXL register offsets and fields that the virtual models need, and no more.
  *
  * CXL specification revision 4.0. The CXL core keeps its own definitions
- * private to drivers/cxl; the fields of the DVSECs that linux/pci_regs.h has
- * are used from there. All offsets are in bytes.
+ * private to drivers/cxl. What linux/pci_regs.h has of the Device DVSEC is here
+ * once more, by dword and for builds in user space; dvsec.c asserts that both
+ * agree. All offsets are in bytes.
  */
 #ifndef VFIO_CXL_REGS_H
 #define VFIO_CXL_REGS_H
@@ -16,14 +17,9 @@
 #define CXL_CM_PAGE_SIZE		0x1000
 
 /* sec 8.2.4.1, 8.2.4.2: the capability array at the start of that page */
-#define CXL_CM_CAP_ID			GENMASK(15, 0)
-#define  CXL_CM_CAP_ID_CM		1
-#define  CXL_CM_CAP_ID_RAS		2
-#define  CXL_CM_CAP_ID_HDM		5
 #define CXL_CM_CAP_ARRAY_SIZE		GENMASK(31, 24)
 /* Array Size has eight bits; the header itself comes on top */
 #define CXL_CM_CAP_ARRAY_MAX		256
-#define CXL_CM_CAP_PTR			GENMASK(31, 20)
 
 /* sec 8.2.4.17: RAS capability structure, header log included */
 #define CXL_RAS_SIZE			0x58
@@ -32,6 +28,8 @@
 #define CXL_RAS_UNC_SEVERITY		0x08
 #define CXL_RAS_COR_STATUS		0x0c
 #define CXL_RAS_COR_MASK		0x10
+/* 16 dwords, to the end of the structure */
+#define CXL_RAS_HEADER_LOG		0x18
 /* What software sets in it: two masks and the severity */
 #define CXL_RAS_NR_POLICY		3
 
@@ -81,7 +79,6 @@
 #define CXL_DVSEC_BODY			0x08
 #define CXL_DVSEC_CAP			0x08	/* bits 31:16, at 0x0a */
 #define  CXL_DVSEC_CAP_CACHE		BIT(16 + 0)
-#define  CXL_DVSEC_CAP_MEM		BIT(16 + 2)
 #define  CXL_DVSEC_CAP_HDM_COUNT	GENMASK(16 + 5, 16 + 4)
 #define  CXL_DVSEC_CAP_HDM_COUNT_1	BIT(16 + 4)
 #define  CXL_DVSEC_CAP_WBI		BIT(16 + 6)
@@ -115,6 +112,8 @@
 #define CXL_DVSEC_RANGE1_SIZE_LO	0x1c
 #define  CXL_DVSEC_MEM_INFO_VALID	BIT(0)
 #define  CXL_DVSEC_MEM_ACTIVE		BIT(1)
+#define  CXL_DVSEC_MEDIA_TYPE		GENMASK(4, 2)
+#define   CXL_DVSEC_MEDIA_VOLATILE	0
 #define CXL_DVSEC_RANGE1_BASE_HI	0x20
 #define CXL_DVSEC_RANGE1_BASE_LO	0x24
 #define CXL_DVSEC_RANGE2		0x28

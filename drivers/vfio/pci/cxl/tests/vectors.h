@@ -16,6 +16,9 @@
  * and Capability2, Range 1 Size (high, low) at 0x18 and Base (high, low) at
  * 0x20, the same of Range 2 at 0x28, and Capability3 at 0x38. Bits of
  * Capability: 0x30 HDM_Count, 0x40 write-back, 0x80 CXL Reset, 0x800 Mem_Clr.
+ * Of Control: 1 Cache_Enable, 2 IO_Enable, 4 Mem_Enable, 0x7f8 snoop filter,
+ * 0x800 Cache_Clean_Eviction, 0x4000 Viral_Enable. Of Capability also: 1
+ * Cache_Capable.
  * Of Control2: 1 Disable_Caching, 2 and 4 initiate write-back and CXL Reset,
  * 8 Mem_Clr. Of Status2: 1 Cache_Invalid, 2 Reset_Complete, 4 Reset_Error,
  * 0x8000 PM_Init_Complete.
@@ -1035,6 +1038,9 @@ enum dvsec_step_kind {
 	DVSEC_STEP_DONE,
 	DVSEC_STEP_LIVE,
 	DVSEC_STEP_VIRAL,
+	DVSEC_STEP_CXL_RESET,
+	DVSEC_STEP_PENDING,
+	DVSEC_STEP_NO_CACHING,
 	DVSEC_STEP_FRESH,
 };
 
@@ -1045,7 +1051,7 @@ enum dvsec_step_kind {
  * @len: length in bytes
  * @val: value to write, or to be read, or Size Low of the hardware
  * @effect: what a write must return, or what is reported as done
- * @ok: whether that succeeded
+ * @ok: whether that succeeded, or what a question must be answered with
  */
 struct dvsec_step {
 	enum dvsec_step_kind kind;
@@ -1078,12 +1084,16 @@ struct dvsec_vector {
 #define FAILED(e)	{ .kind = DVSEC_STEP_DONE, .effect = e }
 #define LIVE(v)		{ .kind = DVSEC_STEP_LIVE, .val = v }
 #define VIRAL		{ .kind = DVSEC_STEP_VIRAL }
+#define CXL_RESET	{ .kind = DVSEC_STEP_CXL_RESET }
+#define PENDING(yes)	{ .kind = DVSEC_STEP_PENDING, .ok = yes }
+#define NO_CACHING(yes)	{ .kind = DVSEC_STEP_NO_CACHING, .ok = yes }
 #define FRESH		{ .kind = DVSEC_STEP_FRESH }
 
-/* Effects: write-back, CXL Reset, CXL Reset with Mem_Clr */
+/* Effects: write-back, CXL Reset, the same with Mem_Clr, Disable_Caching */
 #define WBI		1
 #define RST		2
 #define RST_CLR		6
+#define CCH		8
 
 /* An accelerator as there may be, of 1 GiB at 0x1080000000, and all bits set */
 #define HW_ACCEL	.len = 0x3c, .hw = {				\
@@ -1105,7 +1115,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.steps = {
 			RD(0x00, 8, 0),
 			RD(0x08, 4, 0xffdfffff),
-			RD(0x0c, 4, 0x00000006),
+			RD(0x0c, 4, 0x00000fff),
 			RD(0x10, 4, 0x80000000),
 			RD(0x14, 4, 0xffff0000),
 			RD(0x18, 8, 0xffffffffffffffff),
@@ -1190,18 +1200,40 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		HW_ACCEL,
 		.steps = {
 			WR(0x0c, 2, 0xffff),
-			RD(0x0c, 4, 0x4fff),
+			RD(0x0c, 4, 0x4006),
 			WR(0x0c, 2, 0),
 			RD(0x0c, 4, 0x0002),
 			WR(0x0c, 4, 0x4001),
-			RD(0x0c, 4, 0x4003),
+			RD(0x0c, 4, 0x4002),
 			WR(0x0d, 1, 0x08),
-			RD(0x0c, 4, 0x0803),
-			WR(0x0c, 1, 0xf8),
-			RD(0x0c, 4, 0x08fa),
-			WR(0x0d, 1, 0xb7),
-			RD(0x0c, 4, 0x07fa),
+			RD(0x0c, 4, 0x0002),
+			WR(0x0c, 1, 0xfc),
+			RD(0x0c, 4, 0x0006),
+			WR(0x0d, 1, 0x47),
+			RD(0x0c, 4, 0x4006),
 			RD(0x10, 4, 0x80000000),
+		},
+	}, {
+		.name = "Control: what it says of the cache is the hardware's",
+		HW_ONES,
+		.steps = {
+			WR(0x0c, 2, 0),
+			RD(0x0c, 4, 0x0ffb),
+			WR(0x0c, 2, 0xffff),
+			RD(0x0c, 4, 0x4fff),
+			WR(0x0c, 8, 0),
+			RD(0x0c, 4, 0x0ffb),
+		},
+	}, {
+		.name = "Control: the hardware's Viral_Enable is not the guest's",
+		.len = 0x3c,
+		.hw = { [3] = 0xffff4528 },
+		.steps = {
+			RD(0x0c, 4, 0x052a),
+			WR(0x0c, 2, 0x4000),
+			RD(0x0c, 4, 0x452a),
+			WR(0x0c, 2, 0x0004),
+			RD(0x0c, 4, 0x052e),
 		},
 	}, {
 		.name = "Status: Viral_Status is cleared by a one",
@@ -1236,11 +1268,11 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.name = "Control2: what can be written",
 		HW_ACCEL,
 		.steps = {
-			WR(0x10, 2, 0xfff9),
+			WR_ASK(0x10, 2, 0xfff9, CCH),
 			RD(0x10, 4, 0x80000009),
 			WR(0x10, 2, 0x0001),
 			RD(0x10, 4, 0x80000001),
-			WR(0x10, 1, 0x08),
+			WR_ASK(0x10, 1, 0x08, CCH),
 			WR(0x11, 1, 0xff),
 			RD(0x10, 4, 0x80000008),
 			WR(0x11, 3, 0),
@@ -1249,32 +1281,77 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			RD(0x10, 4, 0x80000000),
 		},
 	}, {
+		.name = "Disable_Caching: each change is for the caller to do",
+		HW_ACCEL,
+		.steps = {
+			NO_CACHING(false),
+			WR_ASK(0x10, 1, 0x01, CCH),
+			NO_CACHING(true),
+			WR(0x10, 2, 0x0001),
+			WR(0x10, 2, 0x0009),
+			WR(0x11, 1, 0x01),
+			NO_CACHING(true),
+			WR_ASK(0x10, 4, 0, CCH),
+			NO_CACHING(false),
+			WR(0x10, 4, 0xfffffff8),
+			WR_ASK(0x10, 1, 0x07, CCH | WBI | RST),
+			RD(0x10, 4, 0x80000001),
+		},
+	}, {
+		.name = "Disable_Caching: not without a cache",
+		HW_CAP(0x8ad6),
+		.steps = {
+			WR(0x10, 1, 0x01),
+			NO_CACHING(false),
+			RD(0x10, 4, 0),
+			WR(0x10, 1, 0x03),
+			RD(0x10, 4, 0),
+			DONE(WBI),
+			RD(0x10, 4, 0),
+			WR_ASK(0x10, 1, 0x0f, RST_CLR),
+			RD(0x10, 4, 0x00000008),
+		},
+	}, {
 		.name = "Control: the same without any capability",
 		HW_CAP(0),
 		.steps = {
 			WR(0x0c, 2, 0xffff),
-			RD(0x0c, 4, 0x4fff),
+			RD(0x0c, 4, 0x4006),
 			WR(0x0c, 2, 0),
 			RD(0x0c, 4, 0x0002),
 		},
 	}, {
 		.name = "Control2: without any capability",
-		HW_CAP(0x173f),
+		HW_CAP(0x173e),
 		.steps = {
 			WR(0x10, 2, 0xffff),
-			RD(0x10, 4, 0x00000001),
+			RD(0x10, 4, 0),
 			WR(0x10, 2, 0x0006),
 			RD(0x10, 4, 0),
 		},
 	}, {
 		.name = "write-back: only with its capability",
+		HW_CAP(0x0041),
+		.steps = {
+			WR_ASK(0x10, 2, 0xffff, CCH | WBI),
+			RD(0x10, 4, 0x00000001),
+			WR_ASK(0x10, 1, 0x02, CCH | WBI),
+			RD(0x10, 4, 0),
+			WR_ASK(0x10, 2, 0xfffd, CCH),
+			RD(0x10, 4, 0x00000001),
+		},
+	}, {
+		.name = "write-back: only with a cache",
 		HW_CAP(0x0040),
 		.steps = {
-			WR_ASK(0x10, 2, 0xffff, WBI),
-			RD(0x10, 4, 0x00000001),
-			WR_ASK(0x10, 1, 0x02, WBI),
+			WR(0x10, 2, 0xffff),
 			RD(0x10, 4, 0),
-			WR(0x10, 2, 0xfffd),
+		},
+	}, {
+		.name = "write-back: a cache alone does not announce it",
+		HW_CAP(0x08bf),
+		.steps = {
+			WR_ASK(0x10, 2, 0x0003, CCH),
 			RD(0x10, 4, 0x00000001),
 		},
 	}, {
@@ -1282,18 +1359,21 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		HW_CAP(0x0080),
 		.steps = {
 			WR_ASK(0x10, 2, 0xffff, RST),
-			RD(0x10, 4, 0x00000001),
-			WR_ASK(0x10, 1, 0x04, RST),
 			RD(0x10, 4, 0),
+			PENDING(true),
+			DONE(RST),
+			WR_ASK(0x10, 1, 0x04, RST),
+			DONE(RST),
 			WR(0x10, 2, 0xfffb),
-			RD(0x10, 4, 0x00000001),
+			RD(0x10, 4, 0x00020000),
+			PENDING(false),
 		},
 	}, {
 		.name = "Mem_Clr: alone it asks for nothing",
 		HW_CAP(0x0800),
 		.steps = {
 			WR(0x10, 2, 0xffff),
-			RD(0x10, 4, 0x00000009),
+			RD(0x10, 4, 0x00000008),
 			WR(0x10, 2, 0),
 			RD(0x10, 4, 0),
 		},
@@ -1331,14 +1411,110 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			RD(0x12, 2, 0x8004),
 		},
 	}, {
+		.name = "CXL Reset: while it is pending nothing else starts",
+		HW_ACCEL,
+		.steps = {
+			PENDING(false),
+			WR_ASK(0x10, 2, 0x0001, CCH),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			PENDING(false),
+			DONE(WBI),
+			WR_ASK(0x10, 2, 0x0005, RST),
+			PENDING(true),
+			WR(0x10, 2, 0x0005),
+			WR(0x10, 2, 0x0003),
+			WR(0x10, 2, 0x000f),
+			RD(0x10, 4, 0x80010009),
+			WR(0x10, 2, 0x0000),
+			RD(0x10, 4, 0x80000000),
+			WR(0x10, 2, 0x0001),
+			NO_CACHING(true),
+			DONE(WBI),
+			PENDING(true),
+			RD(0x12, 2, 0x8001),
+			FAILED(RST),
+			PENDING(false),
+			RD(0x10, 4, 0x80050001),
+			WR_ASK(0x10, 2, 0x0003, WBI),
+			WR_ASK(0x10, 2, 0x0004, CCH | RST),
+			DONE(RST),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			PENDING(true),
+		},
+	}, {
+		.name = "CXL Reset: one that is not pending does not end",
+		HW_ACCEL,
+		.steps = {
+			DONE(RST),
+			FAILED(RST),
+			RD(0x10, 4, 0x80000000),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			FRESH,
+			PENDING(false),
+			DONE(RST),
+			RD(0x10, 4, 0x80000000),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			DONE(RST),
+			FAILED(RST),
+			RD(0x10, 4, 0x80020000),
+		},
+	}, {
+		.name = "CXL Reset: what it does to the registers",
+		HW_ONES,
+		.steps = {
+			WR(0x0c, 2, 0x4004),
+			VIRAL,
+			WR(0x20, 8, 0x5000000000000004),
+			WR_ASK(0x10, 2, 0x000b, CCH | WBI),
+			DONE(WBI),
+			WR_ASK(0x10, 2, 0x000d, RST_CLR),
+			RD(0x10, 4, 0x80010009),
+			CXL_RESET,
+			PENDING(true),
+			NO_CACHING(false),
+			RD(0x0c, 4, 0x40004ffb),
+			RD(0x10, 8, 0xffff000080000000),
+			DONE(RST_CLR),
+			RD(0x10, 8, 0xffff000080020000),
+			RD(0x08, 4, 0xffdfffff),
+			RD(0x18, 8, 0xffffffffffffffff),
+			RD(0x20, 8, 0x5000000000000004),
+			RD(0x38, 4, 0xffffffff),
+			WR_ASK(0x10, 2, 0x0004, RST),
+			DONE(RST),
+			WR(0x0c, 2, 0x0004),
+			RD(0x0c, 4, 0x40000fff),
+		},
+	}, {
+		.name = "CXL Reset: Mem_Enable ends when locked, too",
+		HW_ACCEL,
+		.steps = {
+			WR(0x0c, 2, 0x4004),
+			WR(0x20, 8, 0x5000000000000004),
+			WR(0x14, 1, 0x01),
+			WR_ASK(0x10, 2, 0x000d, CCH | RST_CLR),
+			CXL_RESET,
+			FAILED(RST),
+			RD(0x0c, 4, 0x00004002),
+			RD(0x10, 8, 0x0012000180040000),
+			RD(0x20, 8, 0x5000000000000004),
+			WR(0x0c, 2, 0x0004),
+			RD(0x0c, 4, 0x00004002),
+			CXL_RESET,
+			RD(0x10, 8, 0x0012000180040000),
+			FRESH,
+			RD(0x0c, 4, 0x00000006),
+		},
+	}, {
 		.name = "CXL Reset: with Mem_Clr, set before",
 		HW_ACCEL,
 		.steps = {
 			WR(0x10, 2, 0x0008),
 			WR_ASK(0x10, 2, 0x000c, RST_CLR),
 			RD(0x10, 4, 0x80000008),
+			CXL_RESET,
 			DONE(RST_CLR),
-			RD(0x10, 4, 0x80020008),
+			RD(0x10, 4, 0x80020000),
 			WR_ASK(0x10, 2, 0x0004, RST),
 			RD(0x10, 4, 0x80000000),
 		},
@@ -1347,7 +1523,9 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		HW_ACCEL,
 		.steps = {
 			WR_ASK(0x10, 1, 0x0c, RST_CLR),
+			FAILED(RST_CLR),
 			WR_ASK(0x10, 1, 0x04, RST),
+			FAILED(RST),
 			WR_ASK(0x10, 4, 0xffff000c, RST_CLR),
 			FAILED(RST_CLR),
 			RD(0x10, 4, 0x80040008),
@@ -1356,7 +1534,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.name = "write-back: the cache is invalid while caching is off",
 		HW_ACCEL,
 		.steps = {
-			WR(0x10, 2, 0x0001),
+			WR_ASK(0x10, 2, 0x0001, CCH),
 			RD(0x12, 2, 0x8000),
 			WR_ASK(0x10, 2, 0x0003, WBI),
 			RD(0x10, 4, 0x80000001),
@@ -1365,9 +1543,9 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			WR(0x12, 2, 0),
 			WR(0x10, 2, 0x0001),
 			RD(0x10, 4, 0x80010001),
-			WR(0x10, 2, 0x0008),
+			WR_ASK(0x10, 2, 0x0008, CCH),
 			RD(0x10, 4, 0x80000008),
-			WR(0x10, 2, 0x0001),
+			WR_ASK(0x10, 2, 0x0001, CCH),
 			RD(0x10, 4, 0x80000001),
 		},
 	}, {
@@ -1377,17 +1555,17 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			WR_ASK(0x10, 2, 0x0002, WBI),
 			DONE(WBI),
 			RD(0x10, 4, 0x80000000),
-			WR(0x10, 2, 0x0001),
+			WR_ASK(0x10, 2, 0x0001, CCH),
 			RD(0x10, 4, 0x80000001),
 		},
 	}, {
 		.name = "write-back: in one write with Disable_Caching",
 		HW_ACCEL,
 		.steps = {
-			WR_ASK(0x10, 2, 0x0003, WBI),
+			WR_ASK(0x10, 2, 0x0003, CCH | WBI),
 			DONE(WBI),
 			RD(0x10, 4, 0x80010001),
-			WR_ASK(0x10, 2, 0x0002, WBI),
+			WR_ASK(0x10, 2, 0x0002, CCH | WBI),
 			RD(0x10, 4, 0x80000000),
 			DONE(WBI),
 			RD(0x10, 4, 0x80000000),
@@ -1396,7 +1574,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.name = "write-back: the next one starts afresh, and may fail",
 		HW_ACCEL,
 		.steps = {
-			WR_ASK(0x10, 2, 0x0003, WBI),
+			WR_ASK(0x10, 2, 0x0003, CCH | WBI),
 			DONE(WBI),
 			WR_ASK(0x10, 2, 0x0003, WBI),
 			RD(0x10, 4, 0x80000001),
@@ -1407,7 +1585,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.name = "both doorbells: each has its own status",
 		HW_ACCEL,
 		.steps = {
-			WR_ASK(0x10, 2, 0x000f, WBI | RST_CLR),
+			WR_ASK(0x10, 2, 0x000f, CCH | WBI | RST_CLR),
 			RD(0x10, 4, 0x80000009),
 			DONE(WBI | RST_CLR),
 			RD(0x10, 4, 0x80030009),
@@ -1427,12 +1605,15 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.name = "reports: of nothing",
 		HW_ACCEL,
 		.steps = {
-			WR(0x10, 2, 0x0001),
+			WR_ASK(0x10, 2, 0x0005, CCH | RST),
 			DONE(0),
 			FAILED(0),
 			DONE(4),
 			FAILED(4),
+			DONE(CCH),
+			FAILED(CCH),
 			RD(0x10, 4, 0x80000001),
+			PENDING(true),
 		},
 	}, {
 		.name = "lock: can be set, and not cleared",
@@ -1449,23 +1630,25 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			RD(0x14, 4, 0x00120001),
 		},
 	}, {
-		.name = "lock: freezes Control, Control2 and the base",
+		.name = "lock: freezes Control and the base, but not Control2",
 		HW_ACCEL,
 		.steps = {
-			WR(0x0c, 2, 0x4a55),
+			WR(0x0c, 2, 0x4000),
 			WR(0x10, 2, 0x0008),
 			WR(0x20, 4, 0x00000011),
 			WR(0x24, 4, 0x20000000),
 			WR(0x14, 1, 0x01),
-			WR(0x0c, 2, 0xb5aa),
+			WR(0x0c, 2, 0xbfff),
 			WR(0x0c, 4, 0),
 			WR(0x0d, 1, 0xff),
-			WR(0x10, 1, 0x01),
+			WR_ASK(0x10, 1, 0x01, CCH),
 			WR(0x20, 8, 0),
 			WR(0x20, 8, 0xffffffffffffffff),
-			RD(0x0c, 4, 0x4a57),
-			RD(0x10, 4, 0x80000008),
+			RD(0x0c, 4, 0x4002),
+			RD(0x10, 4, 0x80000001),
 			RD(0x20, 8, 0x2000000000000011),
+			WR_ASK(0x10, 1, 0x08, CCH),
+			RD(0x10, 4, 0x80000008),
 		},
 	}, {
 		.name = "lock: the doorbells ring all the same",
@@ -1473,38 +1656,39 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.steps = {
 			WR(0x10, 2, 0x0008),
 			WR(0x14, 1, 0x01),
-			WR_ASK(0x10, 2, 0x0004, RST_CLR),
+			WR_ASK(0x10, 2, 0x000c, RST_CLR),
 			RD(0x10, 4, 0x80000008),
 			DONE(RST_CLR),
 			RD(0x10, 4, 0x80020008),
-			WR_ASK(0x10, 2, 0x0003, WBI),
+			WR_ASK(0x10, 2, 0x0003, CCH | WBI),
 			DONE(WBI),
-			RD(0x10, 4, 0x80020008),
-			WR_ASK(0x10, 2, 0x0004, RST_CLR),
-			FAILED(RST_CLR),
-			RD(0x10, 4, 0x80040008),
+			RD(0x10, 4, 0x80030001),
+			WR_ASK(0x10, 2, 0x0005, RST),
+			FAILED(RST),
+			RD(0x10, 4, 0x80050001),
 		},
 	}, {
-		.name = "lock: Mem_Clr that was off stays so",
+		.name = "lock: Mem_Clr that was off can be set",
 		HW_ACCEL,
 		.steps = {
-			WR(0x10, 2, 0x0001),
+			WR_ASK(0x10, 2, 0x0001, CCH),
 			WR(0x14, 1, 0x01),
-			WR_ASK(0x10, 2, 0x000e, WBI | RST),
-			RD(0x10, 4, 0x80000001),
+			WR_ASK(0x10, 2, 0x000f, WBI | RST_CLR),
+			RD(0x10, 4, 0x80000009),
 			DONE(WBI | RST),
-			RD(0x10, 4, 0x80030001),
-			WR(0x10, 2, 0),
-			RD(0x10, 4, 0x80030001),
+			RD(0x10, 4, 0x80030009),
+			WR_ASK(0x10, 2, 0, CCH),
+			RD(0x10, 4, 0x80020000),
 		},
 	}, {
 		.name = "lock: in one write, what precedes it is taken",
 		HW_ACCEL,
 		.steps = {
-			WR_ASK(0x10, 8, 0x000000010000000d, RST_CLR),
-			RD(0x10, 8, 0x0012000180000009),
-			WR(0x10, 8, 0),
-			RD(0x10, 8, 0x0012000180000009),
+			WR_ASK(0x0d, 8, 0x010000000d000040, CCH | RST_CLR),
+			RD(0x0c, 8, 0x8000000900004006),
+			RD(0x14, 4, 0x00120001),
+			WR(0x0c, 2, 0),
+			RD(0x0c, 4, 0x00004006),
 		},
 	}, {
 		.name = "base: the guest's own, in units of 256 MiB",
@@ -1545,14 +1729,15 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.steps = {
 			VIRAL,
 			WR_ASK(0x0d, 4, 0x0c40004f, RST_CLR),
-			RD(0x0c, 8, 0x8000000800004f06),
-			RD(0x0d, 4, 0x0800004f),
-			WR(0x0f, 2, 0x0100),
+			RD(0x0c, 8, 0x8000000800004006),
+			RD(0x0d, 4, 0x08000040),
+			DONE(RST_CLR),
+			WR_ASK(0x0f, 2, 0x0100, CCH),
 			RD(0x0f, 2, 0x0100),
-			WR(0x09, 8, 0x00000000000000ff),
+			WR_ASK(0x09, 8, 0x00000000000000ff, CCH),
 			RD(0x08, 8, 0x000000028ad70000),
 			WR_ASK(0x0b, 8, 0xffff0affff0004ff, WBI),
-			RD(0x0c, 8, 0x8000000800000006),
+			RD(0x0c, 8, 0x8002000800000006),
 		},
 	}, {
 		.name = "straddling: Control2, Lock and what follows",
@@ -1560,7 +1745,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.steps = {
 			WR(0x11, 4, 0xfeffffff),
 			RD(0x10, 8, 0x0012000080000000),
-			WR_ASK(0x0e, 8, 0xffff000100070000, WBI | RST),
+			WR_ASK(0x0e, 8, 0xffff000100070000, CCH | WBI | RST),
 			RD(0x10, 8, 0x0012000180000001),
 			RD(0x13, 3, 0x000180),
 			WR(0x1d, 8, 0xffffffffffffffff),
@@ -1631,7 +1816,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.len = 0x13,
 		.hw = { [2] = 0xffc00000, [3] = 0xffffffff, [4] = 0xffffffff },
 		.steps = {
-			RD(0x08, 8, 0x00000006ffc00000),
+			RD(0x08, 8, 0x00000fffffc00000),
 			RD(0x10, 4, 0),
 			WR(0x10, 4, 0x0000ffff),
 			RD(0x10, 4, 0),
@@ -1642,7 +1827,9 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			RD(0x1c, 4, 0),
 			WR(0x14, 4, 1),
 			WR(0x0c, 2, 0),
-			RD(0x0c, 8, 0x0002),
+			CXL_RESET,
+			RD(0x0c, 8, 0x0ffb),
+			NO_CACHING(false),
 		},
 	}, {
 		.name = "short: without Lock nothing is locked",
@@ -1651,12 +1838,12 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		.steps = {
 			WR(0x14, 4, 1),
 			RD(0x14, 4, 0),
-			WR(0x0c, 2, 0x0001),
-			RD(0x0c, 4, 0x0003),
+			WR(0x0c, 2, 0x0004),
+			RD(0x0c, 4, 0x0006),
 			WR_ASK(0x10, 8, 0x00000001ffff000c, RST_CLR),
-			RD(0x0c, 8, 0x0000000800000003),
-			WR(0x10, 1, 0),
-			RD(0x10, 4, 0),
+			RD(0x0c, 8, 0x0000000800000006),
+			WR(0x0c, 2, 0),
+			RD(0x0c, 4, 0x0002),
 		},
 	}, {
 		.name = "short: headers only",
@@ -1696,15 +1883,18 @@ static const struct dvsec_vector dvsec_vectors[] = {
 		HW_ACCEL,
 		.steps = {
 			WR(0x0c, 2, 0xffff),
-			WR_ASK(0x10, 2, 0x000f, WBI | RST_CLR),
+			WR_ASK(0x10, 2, 0x000f, CCH | WBI | RST_CLR),
 			DONE(WBI | RST_CLR),
 			WR(0x20, 8, 0xffffffffffffffff),
 			LIVE(0),
 			VIRAL,
 			WR(0x14, 2, 1),
-			RD(0x0c, 4, 0x40004fff),
+			RD(0x0c, 4, 0x40004006),
 			RD(0x10, 8, 0x0012000180030009),
+			WR_ASK(0x10, 1, 0x04, CCH | RST),
 			FRESH,
+			PENDING(false),
+			NO_CACHING(false),
 			RD(0x08, 8, 0x000000068ad70000),
 			RD(0x10, 8, 0x0012000080000000),
 			RD(0x18, 8, 0x4000000300000000),
@@ -1722,10 +1912,14 @@ static const struct dvsec_vector dvsec_vectors[] = {
 #undef FAILED
 #undef LIVE
 #undef VIRAL
+#undef CXL_RESET
+#undef PENDING
+#undef NO_CACHING
 #undef FRESH
 #undef WBI
 #undef RST
 #undef RST_CLR
+#undef CCH
 #undef HW_ACCEL
 #undef HW_ONES
 #undef HW_CAP
@@ -1751,6 +1945,13 @@ static inline bool dvsec_vector_step(struct vfio_cxl_dvsec *s,
 		/* The model clears the bit, and nothing sets it but this. */
 		s->reg[3] |= 0x40000000;
 		return true;
+	case DVSEC_STEP_CXL_RESET:
+		vfio_cxl_dvsec_cxl_reset(s);
+		return true;
+	case DVSEC_STEP_PENDING:
+		return vfio_cxl_dvsec_reset_pending(s) == step->ok;
+	case DVSEC_STEP_NO_CACHING:
+		return vfio_cxl_dvsec_caching_disabled(s) == step->ok;
 	case DVSEC_STEP_FRESH:
 		vfio_cxl_dvsec_init(s, v->hw, v->len);
 		return true;
