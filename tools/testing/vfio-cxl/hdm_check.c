@@ -55,6 +55,11 @@ const char *const cover_name[COVER_MAX] = {
 	[COVER_POISON_REFUSED]		= "Poison without capability",
 	[COVER_RESET_COMMITTED]		= "resets of committed decoders",
 	[COVER_RESET_LOCKED]		= "resets of locked decoders",
+	[COVER_CXL_RESETS]		= "CXL Resets",
+	[COVER_CXL_RESET_COMMITTED]	= "CXL Resets of committed decoders",
+	[COVER_CXL_RESET_LOCKED]	= "CXL Resets of locked decoders",
+	[COVER_CXL_RESET_BOTH]		= "CXL Resets of both kinds",
+	[COVER_COMMIT_BELOW]		= "commits below a locked decoder",
 	[COVER_OUTSIDE]			= "accesses outside",
 	[COVER_LONG]			= "accesses longer than 8",
 	[COVER_HW_REFUSED]		= "blocks refused",
@@ -153,6 +158,11 @@ static const char *twin_step(struct world *w, const struct op *op)
 		return NULL;
 	case HDM_OP_RESET:
 		vfio_cxl_hdm_reset(w->twin);
+		break;
+	case HDM_OP_CXL_RESET:
+		effect = vfio_cxl_hdm_cxl_reset(w->twin);
+		if (!same_effect(effect, w->effect))
+			return "the effects differ";
 		break;
 	}
 	return view_same(w, w->twin) ? NULL : "the views differ";
@@ -272,7 +282,7 @@ static const char *p3_step(struct world *w, const struct op *op)
 		    (old ^ new) & (COMMITTED | ERROR))
 			return "COMMITTED or ERR changed without COMMIT";
 	}
-	if (op->kind == HDM_OP_RESET)
+	if (op->kind == HDM_OP_RESET || op->kind == HDM_OP_CXL_RESET)
 		return NULL;
 	for (i = 0; i < HDM_VIEW_SIZE; i++) {
 		bool within = op->kind == OP_WRITE && i >= op->off &&
@@ -342,23 +352,36 @@ static const char *p5_step(struct world *w, const struct op *op)
 
 static const char *p6_step(struct world *w, const struct op *op)
 {
-	unsigned int nr = dec_count(w->after), n, was = 0, is = 0;
+	unsigned int nr = dec_count(w->after), n, was = 0, is = 0, came, went;
+	u64 base = 0;
 
 	for (n = 0; n < nr; n++) {
+		u32 ctrl = dec_ctrl(w->after, n);
+
 		if (dec_ctrl(w->before, n) & COMMITTED)
 			was |= 1 << n;
-		if (dec_ctrl(w->after, n) & COMMITTED)
-			is |= 1 << n;
-		if (n && is >> n & 1 &&
-		    dec_base(w->after, n) < dec_base(w->after, n - 1))
+		if (!(ctrl & COMMITTED))
+			continue;
+		is |= 1 << n;
+		if (dec_base(w->after, n) < base)
 			return "bases descend";
+		base = dec_base(w->after, n);
+		/* Only a CXL Reset can take its predecessor away. */
+		if (n && !(is >> (n - 1) & 1) && !(ctrl & LOCK))
+			return "committed out of order";
 	}
-	if (is & (is + 1))
-		return "committed out of order";
+	came = is & ~was;
+	went = was & ~is;
 	if (op->kind == HDM_OP_RESET)
 		return is ? "committed after reset" : NULL;
-	if (is != was && is != was >> 1 && is != (was << 1 | 1))
+	if (op->kind == HDM_OP_CXL_RESET)
+		return came ? "committed by CXL Reset" : NULL;
+	if (came & (came - 1) || went & (went - 1) || (came && went))
 		return "more than one decoder came or went";
+	if (came && (came - 1) & ~is)
+		return "a decoder came before its predecessors";
+	if (went << 1 & is)
+		return "a decoder went before its successor";
 	return NULL;
 }
 
@@ -396,6 +419,28 @@ static const char *p7_step(struct world *w, const struct op *op)
 			return "a range moved without an effect";
 	}
 	return NULL;
+}
+
+/* The twin goes through each CXL Reset twice. */
+static const char *p11_step(struct world *w, const struct op *op)
+{
+	struct vfio_cxl_hdm_effect none = {};
+	unsigned int n;
+
+	if (op->kind != HDM_OP_CXL_RESET)
+		return twin_step(w, op);
+	if (view_u32(w->after, 4))
+		return "Global Control after CXL Reset";
+	for (n = 0; n < dec_count(w->after); n++)
+		if (dec_ctrl(w->after, n) & (LOCK | COMMIT) &&
+		    (~dec_ctrl(w->after, n) & (LOCK | COMMITTED) ||
+		     ~dec_ctrl(w->before, n) & (LOCK | COMMITTED)))
+			return "a decoder that was not locked is there";
+	if (!same_effect(vfio_cxl_hdm_cxl_reset(w->twin), w->effect))
+		return "the effects differ";
+	if (!same_effect(vfio_cxl_hdm_cxl_reset(w->twin), none))
+		return "an effect of the second CXL Reset";
+	return view_same(w, w->twin) ? NULL : "the second CXL Reset did more";
 }
 
 static void p8_start(struct world *w)
@@ -503,6 +548,10 @@ const struct property properties[] = {
 		.name = "P10 total: any offset, length and value",
 		.wild = true,
 		.step = p10_step,
+	}, {
+		.name = "P11 CXL Reset takes what is not locked, twice is once",
+		.start = p2_start,
+		.step = p11_step,
 	},
 };
 
@@ -514,8 +563,8 @@ static void cover_write(const struct world *w, const struct op *op,
 	const struct oracle *o = &w->oracle;
 	const struct oracle_event *e = &w->event;
 	bool straddles = op_straddles(op);
+	bool error = false, below = false;
 	unsigned int n = 0, i;
-	bool error = false;
 
 	while (n < o->count && !((e->map | e->failed) >> n & 1))
 		n++;
@@ -536,6 +585,9 @@ static void cover_write(const struct world *w, const struct op *op,
 	cover(COVER_COMMIT_TENTH, e->map && n == 9);
 	cover(COVER_COMMIT_WIDE, e->map && op->len == 8 && op->off % 8 == 0);
 	cover(COVER_COMMIT_STRADDLE, e->map && straddles);
+	for (i = n + 1; e->map && i < o->count; i++)
+		below |= o->decoder[i].committed;
+	cover(COVER_COMMIT_BELOW, below);
 	cover(COVER_UNCOMMIT_STRADDLE, e->unmap && straddles);
 	cover(COVER_STRADDLES, straddles);
 	cover(COVER_KEPT_LOCK, e->kept_by_lock);
@@ -545,14 +597,22 @@ static void cover_write(const struct world *w, const struct op *op,
 	cover(COVER_POISON_REFUSED, e->poison_refused);
 }
 
-static void cover_reset(const struct oracle *o)
+static void cover_reset(const struct oracle *o, bool cxl)
 {
-	bool committed = false, locked = false;
+	bool committed = false, locked = false, open = false;
 	unsigned int n;
 
 	for (n = 0; n < o->count; n++) {
 		committed |= o->decoder[n].committed;
 		locked |= o->decoder[n].committed && o->decoder[n].lock;
+		open |= o->decoder[n].committed && !o->decoder[n].lock;
+	}
+	if (cxl) {
+		cover(COVER_CXL_RESETS, true);
+		cover(COVER_CXL_RESET_COMMITTED, open);
+		cover(COVER_CXL_RESET_LOCKED, locked);
+		cover(COVER_CXL_RESET_BOTH, locked && open);
+		return;
 	}
 	cover(COVER_RESETS, true);
 	cover(COVER_RESET_COMMITTED, committed);
@@ -610,9 +670,14 @@ const char *world_step(struct world *w, const struct property *p,
 		cover(COVER_RANGES, true);
 		break;
 	case HDM_OP_RESET:
-		cover_reset(&w->oracle);
+		cover_reset(&w->oracle, false);
 		vfio_cxl_hdm_reset(w->model);
 		oracle_fresh(w);
+		break;
+	case HDM_OP_CXL_RESET:
+		cover_reset(&w->oracle, true);
+		w->effect = vfio_cxl_hdm_cxl_reset(w->model);
+		oracle_cxl_reset(&w->oracle, &w->event);
 		break;
 	}
 
@@ -685,6 +750,8 @@ void op_print(const struct op *op)
 {
 	if (op->kind == HDM_OP_RANGE)
 		printf("range(%u)\n", op->off);
+	else if (op->kind == HDM_OP_CXL_RESET)
+		printf("cxl_reset()\n");
 	else
 		printf("reset()\n");
 }

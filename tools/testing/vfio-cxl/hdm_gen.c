@@ -374,7 +374,7 @@ unsigned int gen_ops(struct source *src, const struct world *w, bool wild,
 	} else if (action < 61) {
 		emit_field(&g, free ? free - 1 : 0, FIELD_CTRL, 0);
 	} else if (action < 62) {
-		emit(&g, HDM_OP_RESET, 0, 0, 0);
+		emit(&g, pick(&g, 4) ? HDM_OP_CXL_RESET : HDM_OP_RESET, 0, 0, 0);
 	} else {
 		anything(&g);
 	}

@@ -70,6 +70,9 @@ bool oracle_init(struct oracle *o, u32 cap, u32 global, u32 ctrl, u64 size)
 	*o = zero;
 	o->count = oracle_count(cap);
 	o->capacity = size;
+	o->hw[0] = cap;
+	o->hw[1] = global;
+	o->hw[2] = ctrl;
 	o->capability[0] = cap % 256;
 	o->capability[1] = cap / 256 % 64;	/* 15:14 are reserved */
 	o->capability[2] = cap / 65536 % 128;	/* 31:23 are reserved */
@@ -176,20 +179,23 @@ static unsigned int why_not(const struct oracle *o, unsigned int n)
 		reasons |= ORACLE_NO_SIZE;
 	if (end >= (__uint128_t)1 << 64)
 		reasons |= ORACLE_WRAPS;
-	if ((__uint128_t)oracle_used(o, n) + d->skip + d->size > o->capacity)
+	if ((__uint128_t)oracle_used(o, o->count) + d->skip + d->size >
+	    o->capacity)
 		reasons |= ORACLE_NO_ROOM;
 	if (d->ways != 0)
 		reasons |= ORACLE_INTERLEAVE;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < o->count; i++) {
 		const struct oracle_decoder *e = &o->decoder[i];
 		__uint128_t e_start = e->base, e_end = e_start + e->size;
 
+		if (i == n || (i > n && !e->committed))
+			continue;
 		if (!e->committed)
 			reasons |= ORACLE_NOT_NEXT;
 		else if (start < e_end && e_start < end)
 			reasons |= ORACLE_OVERLAP;
-		else if (start < e_end)
+		else if (i < n ? start < e_end : end > e_start)
 			reasons |= ORACLE_DESCENDING;
 	}
 	return reasons;
@@ -295,4 +301,28 @@ void oracle_write(struct oracle *o, u64 off, u8 val, struct oracle_event *e)
 		return;
 	off -= AT_DECODERS;
 	decoder_write(o, off / DECODER_BYTES, off % DECODER_BYTES, val, e);
+}
+
+/**
+ * oracle_cxl_reset - a CXL Reset
+ * @o: the oracle
+ * @e: what it does is added here
+ *
+ * A new block takes over the decoders that were locked.
+ */
+void oracle_cxl_reset(struct oracle *o, struct oracle_event *e)
+{
+	const struct oracle was = *o;
+	unsigned int n;
+
+	oracle_init(o, was.hw[0], was.hw[1], was.hw[2], was.capacity);
+	o->enable = false;
+	for (n = 0; n < o->count; n++) {
+		const struct oracle_decoder *d = &was.decoder[n];
+
+		if (d->committed && d->lock)
+			o->decoder[n] = *d;
+		else if (d->committed)
+			e->unmap |= 1 << n;
+	}
 }

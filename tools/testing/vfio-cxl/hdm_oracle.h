@@ -24,8 +24,8 @@ enum oracle_reason {
 	ORACLE_NO_SIZE		= 1,	/* SIZE is zero */
 	ORACLE_WRAPS		= 2,	/* the end is not below 2^64 */
 	ORACLE_NO_ROOM		= 4,	/* DPA beyond the capacity */
-	ORACLE_OVERLAP		= 8,	/* HPA shared with an earlier decoder */
-	ORACLE_DESCENDING	= 16,	/* HPA below an earlier decoder */
+	ORACLE_OVERLAP		= 8,	/* HPA shared with another decoder */
+	ORACLE_DESCENDING	= 16,	/* HPA below an earlier one, or above a later */
 	ORACLE_NOT_NEXT		= 32,	/* an earlier decoder is not committed */
 	ORACLE_INTERLEAVE	= 64,	/* more than one way */
 };
@@ -48,6 +48,7 @@ struct oracle_decoder {
 
 struct oracle {
 	u64 capacity;
+	u32 hw[3];			/* Capability, Global and decoder Control */
 	u8 capability[4];
 	bool can_poison;
 	bool poison;
@@ -74,6 +75,7 @@ bool oracle_init(struct oracle *o, u32 cap, u32 global, u32 ctrl, u64 size);
 u64 oracle_length(const struct oracle *o);
 u8 oracle_read(const struct oracle *o, u64 off);
 void oracle_write(struct oracle *o, u64 off, u8 val, struct oracle_event *e);
+void oracle_cxl_reset(struct oracle *o, struct oracle_event *e);
 u64 oracle_used(const struct oracle *o, unsigned int n);
 
 #endif /* VFIO_CXL_HDM_ORACLE_H */

@@ -53,6 +53,9 @@ static bool oracle_vector_step(struct oracle *o, const struct hdm_vector *v,
 		       d->base == step->val && d->size == step->size;
 	case HDM_STEP_NO_RANGE:
 		return step->off >= o->count || !d->committed;
+	case HDM_STEP_CXL_RESET:
+		oracle_cxl_reset(o, &e);
+		return !e.map && e.unmap == step->unmap;
 	case HDM_STEP_RESET:
 		return oracle_init(o, v->hw.cap, v->hw.global, v->hw.ctrl,
 				   v->hw.size);

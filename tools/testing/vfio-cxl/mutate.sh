@@ -52,23 +52,12 @@ hdm.c|s/!size || //|fits: size 0 taken
 hdm.c|s/ || base + size < base/ /|fits: end not checked
 hdm.c|s/base + size < base/base + size - 1 < base/|fits: end at 2^64 taken
 hdm.c|s/u64 left = s->hw\.size/u64 left = dec_u64(s->dec[0], 8)/|fits: decoder 0 is the capacity
-hdm.c|s/for (i = 0; i <= n; i++)/for (i = 1; i <= n; i++)/|fits: decoder 0 not counted
-hdm.c|s/for (i = 0; i <= n; i++)/for (i = 0; i < n; i++)/|fits: own size not counted
-hdm.c|s/for (i = 0; i <= n; i++)/for (i = n; i <= n; i++)/|fits: only own size counted
-hdm.c|s/i < n && !dec_committed/false \&\& !dec_committed/|fits: any order
-hdm.c|s/i < n && !dec_committed/i + 1 < n \&\& !dec_committed/|fits: the predecessor may be missing
-hdm.c|s/i < n && !dec/i \&\& i + 1 == n \&\& !dec/|fits: decoder 0 may be missing
 hdm.c|s/skip > left || len > left - skip/len > left/|fits: SKIP not compared
 hdm.c|s/skip > left || len > left - skip/skip + len > left/|fits: SKIP + SIZE may wrap
 hdm.c|s/skip > left || //|fits: SKIP may be more than is left
 hdm.c|s/len > left - skip/len >= left - skip/|fits: the last unit not usable
 hdm.c|s/left -= skip + len/left -= len/|fits: SKIP takes nothing
 hdm.c|s/left -= skip + len/left -= skip/|fits: SIZE takes nothing
-hdm.c|s/if (n) {/if (false) {/|fits: overlap not checked
-hdm.c|s/if (n) {/if (n > 1) {/|fits: overlap with decoder 0 not checked
-hdm.c|s/base < dec_u64(prev/base <= dec_u64(prev/|fits: adjacent refused
-hdm.c|s/dec_u64(prev, CXL_HDM_SIZE_LO))/0)/|fits: only the bases compared
-hdm.c|s/prev = s->dec\[n - 1\]/prev = s->dec[0]/|fits: always compared with decoder 0
 hdm.c|s/old & CXL_HDM_CTRL_LOCK || //|lock: not checked
 hdm.c|s/old & CXL_HDM_CTRL_LOCK/(old \& CXL_HDM_CTRL_LOCK \&\& n == 0)/|lock: only of decoder 0
 hdm.c|s/(dec_committed(dec)) {/(dec_committed(dec) || old \& BIT(8)) {/|lock: also without commit
@@ -100,14 +89,7 @@ hdm.c|s/(s->global & ~mask) | (val & mask)/val \& mask/|global: bytes not writte
 hdm.c|/^u64 vfio_cxl_hdm_read/,/^}/s/off >= vfio_cxl_hdm_size(s)/false/|read: wraps at 2^32
 hdm.c|/^struct.*vfio_cxl_hdm_write/,/^}/s/off >= vfio_cxl_hdm_size(s)/false/|write: wraps at 2^32
 hdm.c|/^u64 vfio_cxl_hdm_read/,/^}/s/^\tif (off/((u32 *)s->dec[0])[4] \&= ~BIT(11);&/|read: no ERR
-hdm.c|s/i < len && i < 8/i < len \&\& i < 7/|read: seven bytes at most
 hdm.c|s/return len < 8 ? val .*;/return val;/|read: always whole dwords
-hdm.c|s/len = 8;/len = 9;/|write: nine bytes
-hdm.c|s/len = 8;/len = 4;/|write: longer than eight is four
-hdm.c|s/if (i + 1 < len && shift != 24)/if (i + 1 < len)/|write: one dword only
-hdm.c|s/^\t\tmask = 0;/;/|write: mask carried to the next dword
-hdm.c|s/^\t\tdword = 0;/;/|write: value carried to the next dword
-hdm.c|s/shift = 8 \* ((off + i) & 3)/shift = 8 * (i \& 3)/|write: as if aligned
 hdm.c|s/skip = (off + i) & 3/skip = i \& 3/|read: as if aligned
 hdm.c|s/effect\.map |= one\.map/effect.map = one.map/|effect: map of the last dword only
 hdm.c|s/effect\.unmap |= one\.unmap/effect.unmap = one.unmap/|effect: unmap of the last dword only
@@ -116,6 +98,41 @@ hdm.c|/^bool vfio_cxl_hdm_range/,/^}/s/^\tif (n/\t*base = 0;\n&/|range: result t
 hdm.c|s/\*base = dec_u64(s->dec\[n\]/*base = dec_u64(s->dec[0]/|range: base of decoder 0
 hdm.c|s/\*size = dec_u64(s->dec\[n\]/*size = dec_u64(s->dec[0]/|range: size of decoder 0
 hdm.c|s/ | (u64)dec\[REG(lo) + 1\] << 32/ /|dwords: high half ignored
+hdm.c|s/for (i = 0; i < s->nr; i++) {/for (i = 1; i < s->nr; i++) {/|fits: decoder 0 not counted
+hdm.c|s/for (i = 0; i < s->nr; i++) {/for (i = 0; i < n; i++) {/|fits: own size not counted
+hdm.c|s/for (i = 0; i < s->nr; i++) {/for (i = 0; i <= n; i++) {/|fits: nothing above is looked at
+hdm.c|s/for (i = 0; i < s->nr; i++) {/for (i = n; i < s->nr; i++) {/|fits: nothing below is looked at
+hdm.c|s/i < n && !dec_committed/false \&\& !dec_committed/|fits: any order
+hdm.c|s/i < n && !dec_committed/i + 1 < n \&\& !dec_committed/|fits: the predecessor may be missing
+hdm.c|s/i < n && !dec/i \&\& i + 1 == n \&\& !dec/|fits: decoder 0 may be missing
+hdm.c|s/i > n && !dec_committed(s->dec\[i\])/false/|fits: idle decoders above count
+hdm.c|s/i > n && !dec_committed(s->dec\[i\])/i > n/|fits: committed decoders above do not count
+hdm.c|s/if (i < n && base < start + len)/if (false)/|fits: overlap not checked
+hdm.c|s/if (i < n && base < start + len)/if (i \&\& i < n \&\& base < start + len)/|fits: overlap with decoder 0 not checked
+hdm.c|s/base < start + len/base <= start + len/|fits: adjacent refused
+hdm.c|s/base < start + len/base < start/|fits: only the bases compared
+hdm.c|s/if (i > n && base + size > start)/if (false)/|fits: overlap above not checked
+hdm.c|s/base + size > start/base + size >= start/|fits: adjacent to the one above refused
+hdm.c|s/base + size > start/base > start/|fits: only compared with the base above
+hdm.c|s/s->global = 0;/;/|CXL Reset: Global Control as fresh
+hdm.c|s/s->global = 0;/s->global = old.global;/|CXL Reset: Global Control survives
+hdm.c|s/s->global = 0;/s->global = old.global \& CXL_HDM_GLOBAL_POISON_ON_ERR;/|CXL Reset: Poison survives
+hdm.c|/vfio_cxl_hdm_cxl_reset(struct/,/^}/s/^\tvfio_cxl_hdm_reset(s);/\t;/|CXL Reset: other decoders survive
+hdm.c|s/if (!dec_committed(old\.dec\[n\]))/if (false)/|CXL Reset: LOCK alone keeps a decoder
+hdm.c|s/if (!(old\.dec\[n\]\[REG(CXL_HDM_CTRL)\] & CXL_HDM_CTRL_LOCK))/if (false)/|CXL Reset: COMMITTED alone keeps a decoder
+hdm.c|s/if (!(old\.dec\[n\]\[REG(CXL_HDM_CTRL)\] & CXL_HDM_CTRL_LOCK))/if (true)/|CXL Reset: LOCK keeps nothing
+hdm.c|s/effect\.unmap |= BIT(n);/;/|CXL Reset: no effect
+hdm.c|s/effect\.unmap |= BIT(n);/effect.unmap = BIT(n);/|CXL Reset: effect of the last decoder only
+hdm.c|s/for (i = 0; i < NR_DEC_REGS; i++)/for (i = 1; i < NR_DEC_REGS; i++)/|CXL Reset: BASE of a locked decoder is lost
+hdm.c|s/for (i = 0; i < NR_DEC_REGS; i++)/for (i = 0; i < NR_DEC_REGS - 3; i++)/|CXL Reset: SKIP of a locked decoder is lost
+hdm.c|/^\tfor (n = 0; n < s->nr; n++) {/s/n = 0/n = 1/|CXL Reset: decoder 0 is never kept
+hdm.c|/^u64 vfio_cxl_hdm_read/,/^}/s/i < len && i < 8/i < len \&\& i < 7/|read: seven bytes at most
+hdm.c|/vfio_cxl_hdm_write(struct/,/^}/s/i < len && i < 8/i < len \&\& i < 7/|write: seven bytes at most
+hdm.c|/vfio_cxl_hdm_write(struct/,/^}/s/i < len && i < 8/i < 4/|write: always four bytes
+hdm.c|/vfio_cxl_hdm_write(struct/,/^}/s/i < len && i < 8/i <= len \&\& i < 8/|write: a byte too many
+hdm.c|s/shift = 8 \* ((off + i) & 3)/shift = 8 * (i \& 3)/|write: as if aligned
+hdm.c|s/(u32)(val >> 8 \* i & 0xff) << shift/(u32)(val \& 0xff) << shift/|write: each byte is the first
+hdm.c|s/0xffU << shift/0xffffffff/|write: each byte is a dword
 hdm.c|/hdm_read_dword(const/,/^}/s/ || off >= .*)$/)/|asan: read past the last decoder
 hdm.c|/hdm_write_dword(/,/^}/s/ || off >= .*)$/)/|asan: write past the last decoder
 hdm.c|s/n >= s->nr || !dec/n > s->nr || !dec/|asan: range of one decoder too many
@@ -411,7 +428,7 @@ sed 's/^\(not \)\?ok \([0-9]*\)/\2 &/' "$work/results" | sort -n |
 found=$(grep -c '^ok ' "$work/results")
 idle=
 echo "# $found of $count found"
-for test in vectors P{0..10}; do
+for test in vectors P{0..11}; do
 	n=$(grep -c "found by:.*\<$test\>" "$work/results")
 	echo "# $n by $test"
 	[ "$n" -gt 0 ] || idle=yes

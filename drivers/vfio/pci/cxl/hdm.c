@@ -7,17 +7,16 @@
  * DOC: HDM decoder model
  *
  * Decides what a guest sees when it reads and writes the HDM decoders of an
- * endpoint (CXL r4.0 sec 8.2.4.20). It knows no device, lock, allocation,
- * address space or errno, and builds unchanged in the kernel, in KUnit, in
- * user space tests and in fuzzers.
+ * endpoint (CXL r4.0 sec 8.2.4.20). It knows no device, lock, allocation or
+ * errno, and builds unchanged in the kernel, in user space tests and fuzzers.
  *
  * Values are in CPU byte order, offsets in bytes from the start of the
  * structure. Every function is total: any offset, length and value is taken.
  *
- * An access of any width is turned into writes of whole dwords with a mask of
- * the bytes that it covers, lowest address first. Only then is the decoder's
- * state looked at, by which of its bits changed. So a wide access does what
- * the same bytes do in any split, in ascending order.
+ * An access of any width is turned into writes of single bytes, lowest address
+ * first, so that it does what the same bytes do in any split. The driver has
+ * one decoder, as it masks the count in the capability; the model has up to
+ * ten, for tests of order and overlap.
  *
  * The life of a decoder:
  *
@@ -28,9 +27,10 @@
  *	                      COMMIT 1->0| v                          v
  *	                              error (ERR_NOT_COMMITTED)     idle
  *
- * A committed decoder takes no write but COMMIT 1->0, and this only while no
- * higher decoder is committed; a locked one takes none at all. "Fits" is
- * decided by hdm_fits(). The physical decoder is never written.
+ * A committed decoder takes no write but COMMIT 1->0, and this only while the
+ * next decoder is not committed; a locked one takes none at all. "Fits" is
+ * decided by hdm_fits(). A CXL Reset takes all but the locked ones to idle,
+ * even below a locked one. The physical decoder is never written.
  */
 #include <linux/bitfield.h>
 #include <linux/bits.h>
@@ -126,6 +126,36 @@ void vfio_cxl_hdm_reset(struct vfio_cxl_hdm *s)
 }
 
 /**
+ * vfio_cxl_hdm_cxl_reset - do to the registers what a CXL Reset does
+ * @s: state
+ *
+ * Decoders that are committed and locked stay as they are, all others are as
+ * after vfio_cxl_hdm_reset(). Global Control becomes 0.
+ *
+ * Return: which decoders became uncommitted.
+ */
+struct vfio_cxl_hdm_effect vfio_cxl_hdm_cxl_reset(struct vfio_cxl_hdm *s)
+{
+	const struct vfio_cxl_hdm old = *s;
+	struct vfio_cxl_hdm_effect effect = {};
+	unsigned int n, i;
+
+	vfio_cxl_hdm_reset(s);
+	s->global = 0;
+	for (n = 0; n < s->nr; n++) {
+		if (!dec_committed(old.dec[n]))
+			continue;
+		if (!(old.dec[n][REG(CXL_HDM_CTRL)] & CXL_HDM_CTRL_LOCK)) {
+			effect.unmap |= BIT(n);
+			continue;
+		}
+		for (i = 0; i < NR_DEC_REGS; i++)
+			s->dec[n][i] = old.dec[n][i];
+	}
+	return effect;
+}
+
+/**
  * vfio_cxl_hdm_size - length of the structure
  * @s: state
  *
@@ -154,22 +184,21 @@ static bool hdm_fits(const struct vfio_cxl_hdm *s, unsigned int n)
 	if (!size || base + size < base)
 		return false;
 
-	for (i = 0; i <= n; i++) {
+	for (i = 0; i < s->nr; i++) {
+		u64 start = dec_u64(s->dec[i], CXL_HDM_BASE_LO);
 		u64 skip = dec_u64(s->dec[i], CXL_HDM_SKIP_LO);
 		u64 len = dec_u64(s->dec[i], CXL_HDM_SIZE_LO);
 
 		if (i < n && !dec_committed(s->dec[i]))
 			return false;
+		if (i > n && !dec_committed(s->dec[i]))
+			continue;
 		if (skip > left || len > left - skip)
 			return false;
 		left -= skip + len;
-	}
-
-	if (n) {
-		const u32 *prev = s->dec[n - 1];
-
-		if (base < dec_u64(prev, CXL_HDM_BASE_LO) +
-			   dec_u64(prev, CXL_HDM_SIZE_LO))
+		if (i < n && base < start + len)
+			return false;
+		if (i > n && base + size > start)
 			return false;
 	}
 	return true;
@@ -237,12 +266,10 @@ static u32 hdm_read_dword(const struct vfio_cxl_hdm *s, u32 off)
 static struct vfio_cxl_hdm_effect hdm_write_dword(struct vfio_cxl_hdm *s,
 						  u32 off, u32 val, u32 mask)
 {
-	struct vfio_cxl_hdm_effect none = {};
-
 	if (off == CXL_HDM_GLOBAL)
 		hdm_write_global(s, val, mask);
 	if (off < CXL_HDM_DECODER(0) || off >= vfio_cxl_hdm_size(s))
-		return none;
+		return (struct vfio_cxl_hdm_effect) {};
 	off -= CXL_HDM_DECODER(0);
 	return hdm_write_dec(s, off / CXL_HDM_DECODER_STRIDE,
 			     REG(off % CXL_HDM_DECODER_STRIDE), val, mask);
@@ -285,26 +312,18 @@ struct vfio_cxl_hdm_effect vfio_cxl_hdm_write(struct vfio_cxl_hdm *s, u32 off,
 					      unsigned int len, u64 val)
 {
 	struct vfio_cxl_hdm_effect effect = {}, one;
-	u32 dword = 0, mask = 0;
 	unsigned int i;
 
 	if (off >= vfio_cxl_hdm_size(s))
 		return effect;
-	if (len > 8)
-		len = 8;
-	for (i = 0; i < len; i++) {
+	for (i = 0; i < len && i < 8; i++) {
 		unsigned int shift = 8 * ((off + i) & 3);
 
-		dword |= (u32)(val >> 8 * i & 0xff) << shift;
-		mask |= 0xffU << shift;
-		if (i + 1 < len && shift != 24)
-			continue;
-
-		one = hdm_write_dword(s, (off + i) & ~3, dword, mask);
+		one = hdm_write_dword(s, (off + i) & ~3,
+				      (u32)(val >> 8 * i & 0xff) << shift,
+				      0xffU << shift);
 		effect.map |= one.map;
 		effect.unmap |= one.unmap;
-		dword = 0;
-		mask = 0;
 	}
 	return effect;
 }

@@ -42,7 +42,7 @@ struct vfio_cxl_hdm {
 };
 
 /**
- * struct vfio_cxl_hdm_effect - what a write changed, one bit for each decoder
+ * struct vfio_cxl_hdm_effect - what a call changed, one bit for each decoder
  * @map: decoders that became committed
  * @unmap: decoders that are no longer committed
  *
@@ -57,6 +57,7 @@ unsigned int vfio_cxl_hdm_count(u32 cap);
 bool vfio_cxl_hdm_init(struct vfio_cxl_hdm *s,
 		       const struct vfio_cxl_hdm_hw *hw);
 void vfio_cxl_hdm_reset(struct vfio_cxl_hdm *s);
+struct vfio_cxl_hdm_effect vfio_cxl_hdm_cxl_reset(struct vfio_cxl_hdm *s);
 u32 vfio_cxl_hdm_size(const struct vfio_cxl_hdm *s);
 u64 vfio_cxl_hdm_read(const struct vfio_cxl_hdm *s, u32 off, unsigned int len);
 struct vfio_cxl_hdm_effect vfio_cxl_hdm_write(struct vfio_cxl_hdm *s, u32 off,

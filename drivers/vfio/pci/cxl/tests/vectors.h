@@ -38,6 +38,7 @@ enum hdm_step_kind {
 	HDM_STEP_RANGE,
 	HDM_STEP_NO_RANGE,
 	HDM_STEP_RESET,
+	HDM_STEP_CXL_RESET,
 };
 
 /**
@@ -48,7 +49,7 @@ enum hdm_step_kind {
  * @val: value to write, or to be read, or base of the range
  * @size: size of the range
  * @map: decoders that a write must report as committed
- * @unmap: decoders that a write must report as uncommitted
+ * @unmap: decoders that a write, or a CXL Reset, must report as uncommitted
  */
 struct hdm_step {
 	enum hdm_step_kind kind;
@@ -92,6 +93,7 @@ struct hdm_vector {
 	{ .kind = HDM_STEP_RANGE, .off = n, .val = b, .size = s }
 #define NO_RANGE(n)	{ .kind = HDM_STEP_NO_RANGE, .off = n }
 #define RESET		{ .kind = HDM_STEP_RESET }
+#define CXL_RESET(u)	{ .kind = HDM_STEP_CXL_RESET, .unmap = u }
 
 /* Four decoders and 1 GiB. */
 #define HW_4		{ .cap = 2, .size = 0x40000000 }
@@ -965,6 +967,99 @@ static const struct hdm_vector hdm_vectors[] = {
 			NO_RANGE(0),
 			NO_RANGE(1),
 		},
+	}, {
+		.name = "CXL Reset: takes decoders that are not locked",
+		.hw = {
+			.cap = 0x402,
+			.global = 2,
+			.ctrl = 0x3000,
+			.size = 0x40000000,
+		},
+		.steps = {
+			WR(0x04, 4, 3),
+			WR(BASE(0), 8, 0x90000000),
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x203, 0),
+			WR(BASE(1), 8, 0xa0000000),
+			WR(SIZE(1), 8, 0x10000000),
+			WR(SKIP(1), 8, 0x10000000),
+			WR_MAP(CTRL(1), 4, 0x200, 1),
+			WR(SIZE(2), 8, 0x80000000),
+			WR(CTRL(2), 4, 0x300),
+			WR(CTRL(3), 4, 0x100),
+			CXL_RESET(3),
+			RD(0x00, 8, 0x402),
+			RD(BASE(0), 8, 0),
+			RD(SIZE(0), 8, 0x40000000),
+			RD(CTRL(0), 8, 0x3000),
+			RD(BASE(1), 8, 0),
+			RD(SIZE(1), 8, 0),
+			RD(CTRL(1), 8, 0),
+			RD(SKIP(1), 8, 0),
+			RD(SIZE(2), 8, 0),
+			RD(CTRL(2), 4, 0),
+			RD(CTRL(3), 4, 0),
+			NO_RANGE(0),
+			NO_RANGE(1),
+			CXL_RESET(0),
+			WR_MAP(CTRL(0), 4, 0x300, 0),
+			CXL_RESET(0),
+		},
+	}, {
+		.name = "CXL Reset: leaves the locked ones, until reset",
+		.hw = { .cap = 2, .global = 2, .ctrl = 0x1000,
+			.size = 0x40000000 },
+		.steps = {
+			WR(BASE(0), 8, 0x180000000),
+			WR(SIZE(0), 8, 0x20000000),
+			WR(SKIP(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x30f, 0),
+			CXL_RESET(0),
+			RD(0x04, 4, 0),
+			RD(BASE(0), 8, 0x180000000),
+			RD(SIZE(0), 8, 0x20000000),
+			RD(SKIP(0), 8, 0x10000000),
+			RD(CTRL(0), 4, 0x170f),
+			RANGE(0, 0x180000000, 0x20000000),
+			WR(CTRL(0), 4, 0),
+			WR(0x04, 4, 2),
+			RD(0x04, 4, 2),
+			RESET,
+			RD(0x04, 4, 2),
+			NO_RANGE(0),
+		},
+	}, {
+		.name = "CXL Reset: a locked one may lose its predecessor",
+		.hw = HW_4,
+		.steps = {
+			WR(SIZE(0), 8, 0x10000000),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(BASE(1), 8, 0x20000000),
+			WR(SIZE(1), 8, 0x20000000),
+			WR_MAP(CTRL(1), 4, 0x300, 1),
+			CXL_RESET(1),
+			NO_RANGE(0),
+			RANGE(1, 0x20000000, 0x20000000),
+			/* all there is, but the locked one has half of it */
+			WR(BASE(0), 8, 0x40000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			/* overlap, then above it */
+			WR(SIZE(0), 8, 0x20000000),
+			WR(BASE(0), 8, 0x10000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(BASE(0), 8, 0x40000000),
+			WR(CTRL(0), 4, 0x200),
+			RD(CTRL(0), 4, 0xa00),
+			WR(CTRL(0), 4, 0),
+			WR(BASE(0), 8, 0),
+			WR_MAP(CTRL(0), 4, 0x200, 0),
+			WR(CTRL(0), 4, 0),
+			RD(CTRL(0), 4, 0x600),
+		},
 	},
 };
 
@@ -980,6 +1075,7 @@ static const struct hdm_vector hdm_vectors[] = {
 #undef RANGE
 #undef NO_RANGE
 #undef RESET
+#undef CXL_RESET
 #undef HW_4
 
 static inline bool hdm_vector_step(struct vfio_cxl_hdm *s,
@@ -1004,6 +1100,9 @@ static inline bool hdm_vector_step(struct vfio_cxl_hdm *s,
 	case HDM_STEP_RESET:
 		vfio_cxl_hdm_reset(s);
 		return true;
+	case HDM_STEP_CXL_RESET:
+		effect = vfio_cxl_hdm_cxl_reset(s);
+		return !effect.map && effect.unmap == step->unmap;
 	default:
 		return false;
 	}
