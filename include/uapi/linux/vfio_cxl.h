@@ -55,12 +55,17 @@ struct vfio_device_info_cap_cxl {
  * %VFIO_REGION_TYPE_CXL and one of the subtypes below; their indexes are not
  * part of the ABI.
  *
- * %VFIO_REGION_SUBTYPE_CXL: the device memory that decoder 0 maps. READ,
- * WRITE, MMAP; offset 0 is DPA 0; the size is the committed size. Mappings are
- * write-back cached. read() and write() take any offset and length. While the
- * device does not decode memory (Memory Space off, a reset in progress, D3,
- * decoder lost) an access through a mapping raises SIGBUS, and read() and
- * write() fail with EIO; afterwards the same mapping works again.
+ * %VFIO_REGION_SUBTYPE_CXL: the device memory that decoder 0 maps. MMAP, and
+ * READ and WRITE where the kernel survives poison that it reads itself; offset 0
+ * is DPA 0; the size is the committed size. Mappings are write-back cached.
+ * read() and write() take any offset and length. While the device does not
+ * decode memory (a reset in progress, D3, decoder lost; PCI Memory Space does not
+ * matter) an access through a mapping raises SIGBUS, and read() and write() fail
+ * with EIO; afterwards the same mapping works again. See
+ * %VFIO_DEVICE_FEATURE_CXL_MEM.
+ *
+ * VFIO_DEVICE_FEATURE_DMA_BUF takes the index of this region, with ranges within
+ * it; the argument must be writable.
  *
  * %VFIO_REGION_SUBTYPE_CXL_COMP_REGS: the 4 KiB page of CXL.cache and CXL.mem
  * registers (CXL r4.0 sec 8.2.4), virtualized. READ, WRITE; no MMAP. Accesses

@@ -25,13 +25,13 @@ int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl)
 	struct vfio_pci_core_device *core = &cxl->core;
 	void __iomem *io;
 
-	if (!IS_ERR(core->barmap[cxl->bar]))
+	if (core->barmap[cxl->comp.bar] != IOMEM_ERR_PTR(-EBUSY))
 		return 0;
-	io = pci_iomap(core->pdev, cxl->bar, 0);
+	io = pci_iomap(core->pdev, cxl->comp.bar, 0);
 	if (!io)
 		return -ENOMEM;
-	core->barmap[cxl->bar] = io;
-	cxl->own_iomap = true;
+	core->barmap[cxl->comp.bar] = io;
+	cxl->comp.iomap_owned = true;
 	return 0;
 }
 
@@ -44,26 +44,26 @@ void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl)
 {
 	struct vfio_pci_core_device *core = &cxl->core;
 
-	if (!cxl->own_iomap)
+	if (!cxl->comp.iomap_owned)
 		return;
-	pci_iounmap(core->pdev, core->barmap[cxl->bar]);
-	core->barmap[cxl->bar] = IOMEM_ERR_PTR(-EBUSY);
-	cxl->own_iomap = false;
+	pci_iounmap(core->pdev, core->barmap[cxl->comp.bar]);
+	core->barmap[cxl->comp.bar] = IOMEM_ERR_PTR(-EBUSY);
+	cxl->comp.iomap_owned = false;
 }
 
 /* The pages of the BAR that user space may not map, as offsets in it */
 static u64 hole_start(struct vfio_cxl_device *cxl)
 {
-	return PAGE_ALIGN_DOWN(cxl->page);
+	return PAGE_ALIGN_DOWN(cxl->comp.offset);
 }
 
 static u64 hole_end(struct vfio_cxl_device *cxl)
 {
-	return PAGE_ALIGN(cxl->page + CXL_CM_PAGE_SIZE);
+	return PAGE_ALIGN(cxl->comp.offset + CXL_CM_PAGE_SIZE);
 }
 
 /**
- * vfio_cxl_hits_page - whether a piece of a region touches the register page
+ * vfio_cxl_overlaps_comp_regs - whether a piece of a region touches the register page
  * @cxl: device
  * @index: VFIO region index
  * @start: offset in that region
@@ -71,10 +71,10 @@ static u64 hole_end(struct vfio_cxl_device *cxl)
  *
  * In whole pages of the CPU, as mappings are made of them.
  */
-bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
-			u64 start, u64 len)
+bool vfio_cxl_overlaps_comp_regs(struct vfio_cxl_device *cxl,
+				 unsigned int index, u64 start, u64 len)
 {
-	return index == cxl->bar && start < hole_end(cxl) &&
+	return index == cxl->comp.bar && start < hole_end(cxl) &&
 	       len > (start < hole_start(cxl) ? hole_start(cxl) - start : 0);
 }
 
@@ -90,7 +90,7 @@ int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
 {
 	DEFINE_RAW_FLEX(struct vfio_region_info_cap_sparse_mmap, sparse, areas,
 			2);
-	u64 len = PAGE_ALIGN(pci_resource_len(cxl->core.pdev, cxl->bar));
+	u64 len = PAGE_ALIGN(pci_resource_len(cxl->core.pdev, cxl->comp.bar));
 	unsigned int nr = 0;
 
 	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
@@ -126,15 +126,15 @@ ssize_t vfio_cxl_bar_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
 	ssize_t done;
 
-	if (off >= cxl->page && off < cxl->page + CXL_CM_PAGE_SIZE) {
+	if (off >= cxl->comp.offset && off < cxl->comp.offset + CXL_CM_PAGE_SIZE) {
 		done = vfio_cxl_comp_regs_user(cxl, buf, count,
-					       off - cxl->page, iswrite);
+					       off - cxl->comp.offset, iswrite);
 		if (done > 0)
 			*ppos += done;
 		return done;
 	}
-	if (off < cxl->page)
-		count = min_t(u64, count, cxl->page - off);
+	if (off < cxl->comp.offset)
+		count = min_t(u64, count, cxl->comp.offset - off);
 	return iswrite ? vfio_pci_core_write(core_vdev, buf, count, ppos) :
 			 vfio_pci_core_read(core_vdev, buf, count, ppos);
 }

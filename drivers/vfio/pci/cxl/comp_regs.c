@@ -8,12 +8,15 @@
  *
  *	capability array	as in hardware, read-only
  *	HDM decoders		the model in hdm.c; hardware is not asked
- *	RAS			hardware, with the width of the access
+ *	RAS			hardware, with the width of the access; but the
+ *				Header Log reads as zero: the header of a
+ *				CXL.mem request holds a host address
  *	the rest		reads from hardware, writes dropped
  *
  * The page cannot be mapped, and neither ioeventfd nor dma-buf reach it.
  */
 #include <linux/bitfield.h>
+#include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
@@ -21,20 +24,21 @@
 
 #include "priv.h"
 
-enum comp_regs_kind { CR_CAP_ARRAY, CR_HDM, CR_RAS, CR_OTHER };
+enum comp_regs_kind { CR_CAP_ARRAY, CR_HDM, CR_RAS, CR_HEADER_LOG, CR_OTHER };
 
 static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
 {
-	u32 hdr = le32_to_cpu(cxl->cap_array[0]);
+	u32 hdr = le32_to_cpu(cxl->comp.cap_array[0]);
 
 	if (off / 4 <= FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr))
 		return CR_CAP_ARRAY;
 	/* The structure's true length, which the HDM capability announces */
-	if (off >= cxl->hdm_offset && off < cxl->hdm_offset + cxl->hdm_len)
+	if (off >= cxl->comp.hdm_offset && off < cxl->comp.hdm_offset + cxl->comp.hdm_len)
 		return CR_HDM;
-	if (cxl->ras_offset && off >= cxl->ras_offset &&
-	    off < cxl->ras_offset + CXL_RAS_SIZE)
-		return CR_RAS;
+	if (cxl->comp.ras_offset && off >= cxl->comp.ras_offset &&
+	    off < cxl->comp.ras_offset + CXL_RAS_SIZE)
+		return off < cxl->comp.ras_offset + CXL_RAS_HEADER_LOG ?
+		       CR_RAS : CR_HEADER_LOG;
 	return CR_OTHER;
 }
 
@@ -47,7 +51,7 @@ static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 			__le64 *raw, bool iswrite)
 {
 	struct vfio_pci_core_device *core = &cxl->core;
-	void __iomem *io = vfio_pci_core_get_iomap(core, cxl->bar);
+	void __iomem *io = vfio_pci_core_get_iomap(core, cxl->comp.bar);
 	u32 *dword = (u32 *)raw;
 	u64 *qword = (u64 *)raw;
 	int rc;
@@ -56,7 +60,7 @@ static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 		return PTR_ERR(io);
 	if (pm_runtime_resume_and_get(&core->pdev->dev))
 		return -EIO;
-	io += cxl->page + off;
+	io += cxl->comp.offset + off;
 	/* The core's accessors move bytes, whatever the CPU's order is. */
 	if (len == 4)
 		rc = iswrite ?
@@ -73,32 +77,37 @@ static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 static void comp_regs_hdm(struct vfio_cxl_device *cxl, u32 off,
 			  unsigned int len, __le64 *raw, bool iswrite)
 {
-	guard(mutex)(&cxl->shadow_lock);
+	guard(mutex)(&cxl->virt.lock);
 	if (iswrite)
-		vfio_cxl_hdm_write(&cxl->virt_hdm, off, len,
-				   le64_to_cpu(*raw));
+		/* Where the memory appears is for the VMM to see. */
+		(void)vfio_cxl_hdm_write(&cxl->virt.hdm, off, len,
+					 le64_to_cpu(*raw));
 	else
-		*raw = cpu_to_le64(vfio_cxl_hdm_read(&cxl->virt_hdm, off, len));
+		*raw = cpu_to_le64(vfio_cxl_hdm_read(&cxl->virt.hdm, off, len));
 }
 
 /* One access that lies in one part of the page; @len is 4 or 8. */
-static int comp_regs_one(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
-			 __le64 *raw, bool iswrite)
+static int comp_regs_one(struct vfio_cxl_device *cxl, enum comp_regs_kind kind,
+			 u32 off, unsigned int len, __le64 *raw, bool iswrite)
 {
 	__le32 *half = (__le32 *)raw;
 
-	switch (comp_regs_kind(cxl, off)) {
+	switch (kind) {
 	case CR_CAP_ARRAY:
 		if (!iswrite)
-			half[0] = cxl->cap_array[off / 4];
+			half[0] = cxl->comp.cap_array[off / 4];
 		if (!iswrite && len == 8)
-			half[1] = cxl->cap_array[off / 4 + 1];
+			half[1] = cxl->comp.cap_array[off / 4 + 1];
 		return 0;
 	case CR_HDM:
-		comp_regs_hdm(cxl, off - cxl->hdm_offset, len, raw, iswrite);
+		comp_regs_hdm(cxl, off - cxl->comp.hdm_offset, len, raw, iswrite);
 		return 0;
 	case CR_RAS:
 		return comp_regs_hw(cxl, off, len, raw, iswrite);
+	case CR_HEADER_LOG:
+		if (!iswrite)
+			*raw = 0;
+		return 0;
 	default:
 		return iswrite ? 0 : comp_regs_hw(cxl, off, len, raw, false);
 	}
@@ -107,60 +116,26 @@ static int comp_regs_one(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 static int comp_regs_access(struct vfio_cxl_device *cxl, u32 off,
 			    unsigned int len, __le64 *raw, bool iswrite)
 {
+	enum comp_regs_kind kind[2];
 	__le32 *half = (__le32 *)raw;
 	unsigned int i;
 	int rc;
 
-	if (len == 4 ||
-	    comp_regs_kind(cxl, off) == comp_regs_kind(cxl, off + 4))
-		return comp_regs_one(cxl, off, len, raw, iswrite);
+	kind[0] = comp_regs_kind(cxl, off);
+	kind[1] = len == 4 ? kind[0] : comp_regs_kind(cxl, off + 4);
+	if (kind[0] == kind[1])
+		return comp_regs_one(cxl, kind[0], off, len, raw, iswrite);
 
 	for (i = 0; i < 2; i++) {
 		__le64 one = 0;
 
 		memcpy(&one, &half[i], 4);
-		rc = comp_regs_one(cxl, off + 4 * i, 4, &one, iswrite);
+		rc = comp_regs_one(cxl, kind[i], off + 4 * i, 4, &one, iswrite);
 		if (rc)
 			return rc;
 		memcpy(&half[i], &one, 4);
 	}
 	return 0;
-}
-
-static const u32 ras_policy[CXL_RAS_NR_POLICY] = {
-	CXL_RAS_UNC_MASK, CXL_RAS_UNC_SEVERITY, CXL_RAS_COR_MASK,
-};
-
-/**
- * vfio_cxl_save_ras - remember what the host wants to know of errors
- * @cxl: device, being bound
- */
-void vfio_cxl_save_ras(struct vfio_cxl_device *cxl)
-{
-	unsigned int i;
-
-	for (i = 0; cxl->ras_offset && i < ARRAY_SIZE(ras_policy); i++)
-		cxl->ras[i] = readl(cxl->regs + cxl->ras_offset + ras_policy[i]);
-}
-
-/**
- * vfio_cxl_restore_ras - leave nothing of a tenant in the RAS structure
- * @cxl: device, closed, with Memory Space on
- *
- * No FLR resets these registers: what a tenant masked would stay masked for
- * the next, and what failed for it would be reported to the next.
- */
-void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl)
-{
-	void __iomem *ras = cxl->regs + cxl->ras_offset;
-	unsigned int i;
-
-	if (!cxl->ras_offset)
-		return;
-	for (i = 0; i < ARRAY_SIZE(ras_policy); i++)
-		writel(cxl->ras[i], ras + ras_policy[i]);
-	writel(~0, ras + CXL_RAS_UNC_STATUS);
-	writel(~0, ras + CXL_RAS_COR_STATUS);
 }
 
 /**
@@ -230,9 +205,9 @@ static int comp_regs_add_capability(struct vfio_pci_core_device *core,
 	struct vfio_region_info_cap_cxl_comp_regs cap = {
 		.header.id = VFIO_REGION_INFO_CAP_CXL_COMP_REGS,
 		.header.version = 1,
-		.bar = cxl->bar,
-		.hdm_offset = cxl->hdm_offset,
-		.offset = cxl->page,
+		.bar = cxl->comp.bar,
+		.hdm_offset = cxl->comp.hdm_offset,
+		.offset = cxl->comp.offset,
 	};
 
 	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
@@ -257,8 +232,10 @@ bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index)
 {
 	unsigned int n = index - VFIO_PCI_NUM_REGIONS;
 
-	return n < cxl->core.num_regions &&
-	       cxl->core.region[n].ops == &comp_regs_regops;
+	if (n >= cxl->core.num_regions)
+		return false;
+	n = array_index_nospec(n, cxl->core.num_regions);
+	return cxl->core.region[n].ops == &comp_regs_regops;
 }
 
 /**

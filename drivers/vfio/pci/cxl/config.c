@@ -28,7 +28,7 @@ static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
 		unsigned int dvsec = cxl->dvsecs[i].pos;
 		unsigned int len = cxl->dvsecs[i].len, body = dvsec;
 
-		if (dvsec == cxl->dvsec)
+		if (dvsec == cxl->dvsec.pos)
 			body += DVSEC_HDR_SIZE;
 		if (pos < dvsec) {
 			*end = min(*end, dvsec);
@@ -41,7 +41,7 @@ static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
 			return CFG_READ_ONLY;
 		}
 		*end = dvsec + len;
-		return dvsec == cxl->dvsec ? CFG_DVSEC : CFG_READ_ONLY;
+		return dvsec == cxl->dvsec.pos ? CFG_DVSEC : CFG_READ_ONLY;
 	}
 	return CFG_CORE;
 }
@@ -49,28 +49,39 @@ static enum cfg_kind cfg_kind(struct vfio_cxl_device *cxl, unsigned int pos,
 static void doorbell_done(struct vfio_cxl_device *cxl, unsigned int effect,
 			  int rc)
 {
-	guard(mutex)(&cxl->shadow_lock);
-	vfio_cxl_dvsec_done(&cxl->virt_dvsec, effect, !rc);
+	guard(mutex)(&cxl->virt.lock);
+	vfio_cxl_dvsec_done(&cxl->virt.dvsec, effect, !rc);
 }
 
-/* A write, and what it starts: when it returns that is over. */
+/*
+ * A write, and what it starts. Status2 tells of the write-back when this returns,
+ * and of the reset later. A reset that cannot be started has failed.
+ */
 static void dvsec_write(struct vfio_cxl_device *cxl, unsigned int off,
 			size_t count, u64 val)
 {
-	unsigned int effect, how = VFIO_CXL_RESET_KEEP | VFIO_CXL_RESET_CXL;
+	unsigned int effect, flags = VFIO_CXL_RESET_KEEP;
+	bool disabled;
+	int rc;
 
-	guard(mutex)(&cxl->config_lock);
-	scoped_guard(mutex, &cxl->shadow_lock)
-		effect = vfio_cxl_dvsec_write(&cxl->virt_dvsec, off, count,
+	guard(mutex)(&cxl->own.lock);
+	scoped_guard(mutex, &cxl->virt.lock) {
+		effect = vfio_cxl_dvsec_write(&cxl->virt.dvsec, off, count,
 					      val);
+		disabled = vfio_cxl_dvsec_caching_disabled(&cxl->virt.dvsec);
+	}
+	if (effect & VFIO_CXL_DVSEC_CACHING)
+		vfio_cxl_set_caching(cxl, disabled);
 	if (effect & VFIO_CXL_DVSEC_WBI)
 		doorbell_done(cxl, VFIO_CXL_DVSEC_WBI,
-			      vfio_cxl_write_back(cxl));
+			      vfio_cxl_guest_write_back(cxl));
 	if (effect & VFIO_CXL_DVSEC_MEM_CLR)
-		how |= VFIO_CXL_RESET_CLEAR;
-	if (effect & VFIO_CXL_DVSEC_RESET)
-		doorbell_done(cxl, VFIO_CXL_DVSEC_RESET,
-			      vfio_cxl_reset(cxl, how));
+		flags |= VFIO_CXL_RESET_CLEAR;
+	if (!(effect & VFIO_CXL_DVSEC_RESET))
+		return;
+	rc = vfio_cxl_cxl_reset_start(cxl, flags);
+	if (rc)
+		doorbell_done(cxl, VFIO_CXL_DVSEC_RESET, rc);
 }
 
 static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
@@ -88,39 +99,53 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	}
 
 	/* Waits while the device is in reset; one that is gone is not active. */
-	pci_user_read_config_dword(cxl->core.pdev, cxl->dvsec +
+	pci_user_read_config_dword(cxl->core.pdev, cxl->dvsec.pos +
 				   PCI_DVSEC_CXL_RANGE_SIZE_LOW(0), &size_lo);
 	if (PCI_POSSIBLE_ERROR(size_lo))
 		size_lo = 0;
-	scoped_guard(mutex, &cxl->shadow_lock) {
-		vfio_cxl_dvsec_set_mem_status(&cxl->virt_dvsec, size_lo);
-		raw = cpu_to_le64(vfio_cxl_dvsec_read(&cxl->virt_dvsec, off,
+	scoped_guard(mutex, &cxl->virt.lock) {
+		vfio_cxl_dvsec_set_mem_status(&cxl->virt.dvsec, size_lo);
+		raw = cpu_to_le64(vfio_cxl_dvsec_read(&cxl->virt.dvsec, off,
 						      count));
 	}
 	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
 }
 
+/* Whether a write may put the device to sleep. User memory is read but once. */
+static bool hits_power_state(struct vfio_cxl_device *cxl, u64 pos, size_t count)
+{
+	u64 reg = cxl->core.pdev->pm_cap + PCI_PM_CTRL;
+
+	return cxl->core.pdev->pm_cap && pos <= reg && pos + count > reg;
+}
+
 /*
- * Hand a piece to the core. What the write starts runs in this task: a reset
- * that comes meanwhile, on this task, is the guest's own FLR. To that the CXL
- * registers are as if nothing had happened (CXL r4.0 sec 9.5).
+ * Hand a piece to the core. Any reset that a write triggers runs synchronously
+ * in this task, and is the guest's own FLR. To that the CXL registers are as if
+ * nothing had happened (CXL r4.0 sec 9.5).
  */
 static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		       size_t count, loff_t *ppos, bool iswrite)
 {
 	struct vfio_device *core_vdev = &cxl->core.vdev;
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
 	ssize_t done;
 
 	if (!iswrite)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
 
-	guard(mutex)(&cxl->config_lock);
-	vfio_cxl_power_settle(cxl);
-	cxl->reset_how = VFIO_CXL_RESET_KEEP;
-	WRITE_ONCE(cxl->reset_task, current);
+	guard(mutex)(&cxl->own.lock);
+	/* A device in reset drops them. */
+	if (READ_ONCE(cxl->cxl_reset.busy)) {
+		*ppos += count;
+		return count;
+	}
+	if (cxl->committed && hits_power_state(cxl, pos, count))
+		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_SUSPENDED);
+	vfio_cxl_own_begin(cxl, VFIO_CXL_RESET_KEEP);
 	done = vfio_pci_core_write(core_vdev, buf, count, ppos);
-	WRITE_ONCE(cxl->reset_task, NULL);
-	vfio_cxl_power_settle(cxl);
+	vfio_cxl_own_end(cxl);
+	vfio_cxl_update_power(cxl);
 	return done;
 }
 
@@ -142,7 +167,9 @@ ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 {
 	size_t done = 0;
 
-	if (count > cxl->core.pdev->cfg_size)
+	/* As the core: all of it, or nothing */
+	if (count > cxl->core.pdev->cfg_size ||
+	    (*ppos & VFIO_PCI_OFFSET_MASK) > cxl->core.pdev->cfg_size - count)
 		return -EFAULT;
 
 	while (done < count) {
@@ -157,7 +184,7 @@ ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 			len = min_t(size_t, len, end - pos);
 		}
 		if (kind == CFG_DVSEC) {
-			rc = dvsec_rw(cxl, buf + done, len, pos - cxl->dvsec,
+			rc = dvsec_rw(cxl, buf + done, len, pos - cxl->dvsec.pos,
 				      iswrite);
 			if (rc > 0)
 				*ppos += rc;
@@ -172,23 +199,4 @@ ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		done += rc;
 	}
 	return done;
-}
-
-/**
- * vfio_cxl_reset_shadow - give the user fresh virtual registers
- * @cxl: device
- */
-void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl)
-{
-	u32 hw[CXL_DVSEC_DEVICE_SIZE / 4];
-
-	memcpy(hw, cxl->dvsec_hw, sizeof(hw));
-	/* CXL Reset goes by way of the function's own. */
-	if (!cxl->core.reset_works)
-		hw[CXL_DVSEC_CAP / 4] &= ~CXL_DVSEC_CAP_RESET_ANY;
-
-	guard(mutex)(&cxl->shadow_lock);
-	vfio_cxl_dvsec_init(&cxl->virt_dvsec, hw, cxl->dvsec_len);
-	if (cxl->committed)
-		vfio_cxl_hdm_reset(&cxl->virt_hdm);
 }

@@ -15,7 +15,7 @@
  *
  * Life of a device: probe lets the CXL core create memdev and region and
  * claims the memory (probe.c); open makes fresh virtual registers and opens
- * the gate to the memory (region.c); every reset passes through two callbacks
+ * the gate to the memory (gate.c); every reset passes through two callbacks
  * that close and open it (reset.c), whoever asked for it; close clears the
  * memory.
  */
@@ -27,57 +27,91 @@
 static bool clear_on_close = true;
 module_param(clear_on_close, bool, 0644);
 MODULE_PARM_DESC(clear_on_close,
-		 "Zero the device memory when its last user closes it; off leaves a tenant's data for the next one (default: on)");
+		 "Clear the device memory when its last user closes it; off leaves a tenant's data for the next one (default: on)");
+
+bool vfio_cxl_unsafe_type1_dma;
+module_param_named(unsafe_type1_dma, vfio_cxl_unsafe_type1_dma, bool, 0644);
+MODULE_PARM_DESC(unsafe_type1_dma,
+		 "Let VFIO type1 map device memory for DMA; such a mapping may outlive its user and reach the next one's data (default: off)");
+
+bool vfio_cxl_allow_no_reset;
+module_param_named(allow_no_reset, vfio_cxl_allow_no_reset, bool, 0644);
+MODULE_PARM_DESC(allow_no_reset,
+		 "Bind a device that no reset stops; what one user started may work on the memory of the next (default: off)");
+
+/* Whether the device is known not to write to its memory any more. */
+static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
+{
+	/* A CXL Reset that failed may have left anything. */
+	if (quiet && !(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_RESET_FAILED))
+		return true;
+	return !pci_try_reset_function(cxl->core.pdev) ||
+	       !vfio_cxl_cxl_reset_now(cxl, false);
+}
 
 /*
- * The device clears its memory, or else the CPU does. What cannot be cleared
- * now is tried once more by the next open.
- *
- * The core's own reset at close may be one of the bus, and passes no callback:
- * without a decoder the zeroes would go nowhere.
+ * The device clears its memory by CXL Reset, which stops it, too; or else the
+ * CPU does when the device is quiet (@quiet: it has just been reset). What
+ * cannot be cleared now the next open clears.
  */
-static int clear_memory(struct vfio_cxl_device *cxl)
+static int clear_memory(struct vfio_cxl_device *cxl, bool quiet, bool closing)
 {
-	bool clear = !vfio_cxl_reset_clear(cxl);
-	int rc = -EIO;
+	bool cleared = !vfio_cxl_cxl_reset_now(cxl, true);
+	int rc;
 
-	if (vfio_cxl_check_decoder(cxl))
-		rc = clear ? 0 : vfio_cxl_clear_dpa(cxl);
-	cxl->dirty = rc;
+	if (!cleared)
+		quiet = make_quiet(cxl, quiet) || vfio_cxl_allow_no_reset;
+	/* Writes are dropped while the decoder is not committed. */
+	rc = vfio_cxl_settle_wait(cxl, !closing);
+	if (!rc && !cleared)
+		rc = quiet ? vfio_cxl_clear_by_cpu(cxl) : -EAGAIN;
+	cxl->needs_clear = rc;
 	if (rc)
-		pci_err(cxl->core.pdev,
-			"device memory could not be cleared: %d\n", rc);
+		pci_err(cxl->core.pdev, "device memory could not be cleared (%d)%s\n",
+			rc, cleared || quiet ? "" :
+			": the device could not be reset");
 	return rc;
 }
 
-static void vfio_cxl_close_memory(struct vfio_cxl_device *cxl)
+static void close_memory(struct vfio_cxl_device *cxl)
 {
-	vfio_cxl_gate_close(cxl, VFIO_CXL_CLOSED);
+	vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_NOT_OPEN);
 	vfio_cxl_unregister_dpa(cxl);
 }
 
-static int vfio_cxl_open_memory(struct vfio_cxl_device *cxl)
+/* After vfio_pci_core_enable(), which has reset the device if it can be. */
+static int open_memory(struct vfio_cxl_device *cxl)
 {
+	bool quiet = cxl->core.reset_works;
 	int rc;
 
-	if (cxl->dirty && clear_on_close)
-		rc = clear_memory(cxl);
-	else
-		rc = vfio_cxl_check_decoder(cxl) ? 0 : -EIO;
+	if (!quiet && !vfio_cxl_allow_no_reset &&
+	    !vfio_cxl_can_cxl_reset(cxl, false)) {
+		pci_err(cxl->core.pdev, "cannot be reset, so it may still work for its last user; allow_no_reset=1 if all users trust each other\n");
+		return -EIO;
+	}
+	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
+	rc = cxl->needs_clear && clear_on_close ?
+	     clear_memory(cxl, quiet, false) : vfio_cxl_settle_wait(cxl, true);
 	if (rc)
 		return rc;
 	rc = vfio_cxl_register_dpa(cxl);
 	if (!rc)
 		rc = vfio_cxl_register_comp_regs(cxl);
 	if (rc)
-		return rc;
+		goto err_close;
 
-	rc = vfio_cxl_gate_open(cxl, VFIO_CXL_CLOSED | VFIO_CXL_POWER);
-	if (rc)
-		return rc;
-	/* Whatever this user leaves behind, even if it is killed, is dirt. */
-	cxl->dirty = true;
-	return 0;
+	/* From here on the memory holds user data and must be cleared. */
+	cxl->needs_clear = true;
+	vfio_cxl_gate_opened(cxl);
+	vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_NOT_OPEN);
+	if (!READ_ONCE(cxl->gate.reasons))
+		return 0;
+	rc = -EIO;
+
+err_close:
+	close_memory(cxl);
+	return rc;
 }
 
 static int vfio_cxl_open_device(struct vfio_device *core_vdev)
@@ -85,27 +119,30 @@ static int vfio_cxl_open_device(struct vfio_device *core_vdev)
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 	int rc;
 
-	/* A device that the VFIO core enables now it would restore as lost. */
-	if (READ_ONCE(cxl->closed) & VFIO_CXL_FROZEN)
+	/*
+	 * vfio_pci_core_enable() would save the state that has not been
+	 * recovered yet.
+	 */
+	if (READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN)
 		return -EAGAIN;
-	vfio_cxl_restore_config(cxl);
+	vfio_cxl_state_restore_config(cxl);
 	rc = vfio_pci_core_enable(&cxl->core);
 	if (rc)
 		return rc;
 	rc = vfio_cxl_map_comp_bar(cxl);
 	if (rc)
 		goto err_disable;
-	vfio_cxl_reset_shadow(cxl);
+	vfio_cxl_virt_init(cxl);
 	if (cxl->committed) {
-		rc = vfio_cxl_open_memory(cxl);
+		rc = open_memory(cxl);
 		if (rc)
-			goto err_close;
+			goto err_unmap;
 	}
 	vfio_pci_core_finish_enable(&cxl->core);
 	return 0;
 
-err_close:
-	vfio_cxl_close_memory(cxl);
+err_unmap:
+	vfio_cxl_cxl_reset_cancel(cxl);
 	vfio_cxl_unmap_comp_bar(cxl);
 err_disable:
 	vfio_pci_core_disable(&cxl->core);
@@ -116,14 +153,24 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 {
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 
-	vfio_cxl_close_memory(cxl);
+	vfio_cxl_cxl_reset_cancel(cxl);
+	if (cxl->committed)
+		close_memory(cxl);
 	vfio_cxl_unmap_comp_bar(cxl);
-	/* Stops DMA and resets, so nothing writes to the memory afterwards. */
+	/* Revokes all dma-bufs, stops DMA by the device, and resets it. */
 	vfio_pci_core_close_device(core_vdev);
-	vfio_cxl_restore_config(cxl);
-	vfio_cxl_restore_ras(cxl);
-	if (cxl->committed && clear_on_close)
-		clear_memory(cxl);
+	vfio_cxl_dmabuf_close(cxl);
+	vfio_cxl_state_restore_config(cxl);
+	vfio_cxl_state_restore_ras(cxl);
+	vfio_cxl_gate_opened(cxl);
+	if (!cxl->committed)
+		return;
+	/* That reset passes no callback. */
+	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
+	if (clear_on_close)
+		clear_memory(cxl, !cxl->core.needs_reset, true);
+	else
+		vfio_cxl_settle_wait(cxl, false);
 }
 
 static const struct vfio_pci_device_ops vfio_cxl_pci_ops = {
@@ -134,9 +181,11 @@ static int vfio_cxl_init_dev(struct vfio_device *core_vdev)
 {
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 
-	mutex_init(&cxl->config_lock);
-	mutex_init(&cxl->shadow_lock);
-	init_rwsem(&cxl->gate_lock);
+	mutex_init(&cxl->own.lock);
+	mutex_init(&cxl->virt.lock);
+	vfio_cxl_gate_init(cxl);
+	vfio_cxl_settle_init(cxl);
+	vfio_cxl_cxl_reset_init(cxl);
 	cxl->core.pci_ops = &vfio_cxl_pci_ops;
 	/* A device that is powered down when idle loses its memory. */
 	cxl->core.disable_idle_d3 = true;
@@ -147,9 +196,9 @@ static void vfio_cxl_release_dev(struct vfio_device *core_vdev)
 {
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 
-	mutex_destroy(&cxl->config_lock);
-	mutex_destroy(&cxl->shadow_lock);
-	kfree(cxl->config);
+	mutex_destroy(&cxl->own.lock);
+	mutex_destroy(&cxl->virt.lock);
+	kfree(cxl->saved);
 	vfio_pci_core_release_dev(core_vdev);
 }
 
@@ -181,21 +230,26 @@ static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct vfio_cxl_device *cxl;
 	int rc;
 
+	/* What an unbind left behind would undo this bind. */
+	if (vfio_cxl_bind_must_wait(&pdev->dev))
+		return -EPROBE_DEFER;
+
 	cxl = vfio_alloc_device(vfio_cxl_device, core.vdev, &pdev->dev,
 				&vfio_cxl_ops);
 	if (IS_ERR(cxl))
 		return PTR_ERR(cxl);
+	vfio_cxl_dmabuf_init(cxl);
 	rc = vfio_cxl_probe_device(cxl);
 	if (rc)
 		goto err_put;
 
-	cxl->closed = VFIO_CXL_CLOSED;
-	/* By the host, before it was bound */
-	cxl->dirty = true;
+	/* The host may have used the memory before bind. */
+	cxl->needs_clear = true;
 	dev_set_drvdata(&pdev->dev, cxl);
 	rc = vfio_pci_core_register_device(&cxl->core);
 	if (rc)
 		goto err_put;
+	vfio_cxl_debugfs_add(cxl);
 	return 0;
 
 err_put:
@@ -207,16 +261,20 @@ static void vfio_cxl_remove(struct pci_dev *pdev)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
 
+	vfio_cxl_debugfs_remove(cxl);
 	vfio_pci_core_unregister_device(&cxl->core);
+	vfio_cxl_cxl_reset_cancel(cxl);
 	vfio_put_device(&cxl->core.vdev);
 }
 
-/* Bound by driver_override or new_id only: nothing tells a GPU from a NIC. */
+/*
+ * No class code identifies CXL accelerators: match by driver_override or new_id
+ * only. There is no MODULE_DEVICE_TABLE(): a "vfio_pci:" alias for any device
+ * would have libvirt take this driver for every PCI device of the host.
+ */
 static const struct pci_device_id vfio_cxl_ids[] = {
-	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },
 	{}
 };
-MODULE_DEVICE_TABLE(pci, vfio_cxl_ids);
 
 static struct pci_driver vfio_cxl_driver = {
 	.name			= "vfio-cxl-pci",
@@ -226,12 +284,37 @@ static struct pci_driver vfio_cxl_driver = {
 	.err_handler		= &vfio_cxl_err_handlers,
 	.driver_managed_dma	= true,
 };
-module_pci_driver(vfio_cxl_driver);
+
+static int __init vfio_cxl_init(void)
+{
+	int rc;
+
+	rc = vfio_cxl_bind_init();
+	if (rc)
+		return rc;
+	vfio_cxl_debugfs_init();
+	rc = pci_register_driver(&vfio_cxl_driver);
+	if (rc) {
+		vfio_cxl_debugfs_exit();
+		vfio_cxl_bind_exit();
+	}
+	return rc;
+}
+module_init(vfio_cxl_init);
+
+static void __exit vfio_cxl_exit(void)
+{
+	pci_unregister_driver(&vfio_cxl_driver);
+	vfio_cxl_debugfs_exit();
+	vfio_cxl_bind_exit();
+}
+module_exit(vfio_cxl_exit);
 
 /* The window, and the ports below it, come from these two. */
 MODULE_SOFTDEP("pre: cxl_acpi cxl_port");
 MODULE_IMPORT_NS("CXL");
 MODULE_IMPORT_NS("DEVMEM");
+MODULE_IMPORT_NS("DMA_BUF");
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The vfio-cxl authors");
 MODULE_DESCRIPTION("VFIO PCI driver for CXL accelerators");

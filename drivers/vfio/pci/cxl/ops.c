@@ -27,7 +27,10 @@ static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
 /*
  * VFIO_DEVICE_GET_INFO: the core's answer whole, and our capability. It stands
  * behind the core's capabilities in the buffer, and first in the chain, so
- * that no capability in user memory need be read back and changed.
+ * that no capability in user memory need be read back and changed. There is no
+ * hook for this in the core, and only a call with no room tells how much the
+ * core wants: hence the argument, which another thread can see change. All
+ * lengths are used for user memory alone.
  */
 static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 			      struct vfio_device_info __user *arg)
@@ -61,7 +64,7 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 
 	if (cxl->committed)
 		cap.flags |= VFIO_CXL_CAP_FIRMWARE_COMMITTED;
-	if (cxl->dvsec_cap & CXL_DVSEC_CAP_CACHE)
+	if (cxl->dvsec.cap & CXL_DVSEC_CAP_CACHE)
 		cap.flags |= VFIO_CXL_CAP_CACHE_CAPABLE;
 
 	if (argsz < end + sizeof(cap)) {
@@ -79,6 +82,8 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 			return -EFAULT;
 	}
 	info.flags |= VFIO_DEVICE_FLAGS_CXL | VFIO_DEVICE_FLAGS_CAPS;
+	if (vfio_cxl_can_cxl_reset(cxl, false))
+		info.flags |= VFIO_DEVICE_FLAGS_RESET;
 	return copy_to_user(arg, &info, min_t(size_t, argsz, sizeof(info))) ?
 	       -EFAULT : 0;
 }
@@ -99,33 +104,41 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return vfio_cxl_get_info(cxl, (void __user *)arg);
-	case VFIO_DEVICE_RESET: {
-		unsigned int how = 0;
-
-		/* Without Mem_Clr there is nothing that FLR does not do. */
-		if (cxl->dvsec_cap & CXL_DVSEC_CAP_RESET_MEM_CLR)
-			how = VFIO_CXL_RESET_CXL | VFIO_CXL_RESET_CLEAR;
-		guard(mutex)(&cxl->config_lock);
-		return vfio_cxl_reset(cxl, how);
-	}
+	case VFIO_DEVICE_RESET:
+		return vfio_cxl_device_reset(cxl);
 	case VFIO_DEVICE_PCI_HOT_RESET: {
 		long rc = vfio_pci_core_ioctl(core_vdev, cmd, arg);
 
-		/* It wakes the device up, also when it then fails. */
-		guard(mutex)(&cxl->config_lock);
-		vfio_cxl_power_settle(cxl);
+		guard(mutex)(&cxl->own.lock);
+		vfio_cxl_update_power(cxl);
 		return rc;
 	}
 	case VFIO_DEVICE_IOEVENTFD:
 		/*
 		 * Would let an eventfd write to the register page. The offset
 		 * can't be checked here: the core reads it from user memory
-		 * once more.
+		 * once more. And the iomap of the component BAR is gone before
+		 * the core takes ioeventfds down.
 		 */
 		return -ENOTTY;
 	default:
 		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 	}
+}
+
+/* A device that has been suspended may have lost its decoder. */
+static int low_power(struct vfio_cxl_device *cxl, u32 flags, void __user *arg,
+		     size_t argsz)
+{
+	int rc;
+
+	guard(mutex)(&cxl->own.lock);
+	if (READ_ONCE(cxl->cxl_reset.busy))
+		return -EBUSY;
+	vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_SUSPENDED);
+	rc = vfio_pci_core_ioctl_feature(&cxl->core.vdev, flags, arg, argsz);
+	vfio_cxl_update_power(cxl);
+	return rc;
 }
 
 /**
@@ -135,8 +148,8 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
  * @arg: its argument
  * @argsz: the argument's size
  *
- * A device that has been suspended may have lost its decoder. The gate stays
- * closed until the user ends low power, also when the device woke by itself.
+ * The gate stays closed until the user ends low power, also when the device woke
+ * by itself.
  *
  * Return: as ioctl(2).
  */
@@ -144,7 +157,6 @@ int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
 		     void __user *arg, size_t argsz)
 {
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
-	int rc;
 
 	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
@@ -152,18 +164,14 @@ int vfio_cxl_feature(struct vfio_device *core_vdev, u32 flags,
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
 		if (cxl->committed && flags & VFIO_DEVICE_FEATURE_SET &&
 		    !(flags & VFIO_DEVICE_FEATURE_PROBE))
-			break;
-		fallthrough;
-	default:
-		return vfio_pci_core_ioctl_feature(core_vdev, flags, arg,
-						   argsz);
+			return low_power(cxl, flags, arg, argsz);
+		break;
+	case VFIO_DEVICE_FEATURE_DMA_BUF:
+		return vfio_cxl_dmabuf_feature(cxl, flags, arg, argsz);
+	case VFIO_DEVICE_FEATURE_CXL_MEM:
+		return vfio_cxl_gate_feature(cxl, flags, arg, argsz);
 	}
-
-	guard(mutex)(&cxl->config_lock);
-	vfio_cxl_gate_close(cxl, VFIO_CXL_POWER);
-	rc = vfio_pci_core_ioctl_feature(core_vdev, flags, arg, argsz);
-	vfio_cxl_power_settle(cxl);
-	return rc;
+	return vfio_pci_core_ioctl_feature(core_vdev, flags, arg, argsz);
 }
 
 /**
@@ -182,50 +190,44 @@ int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
 	int rc;
 
 	rc = vfio_pci_ioctl_get_region_info(core_vdev, info, caps);
-	if (rc || info->index != cxl->bar ||
+	if (rc || info->index != cxl->comp.bar ||
 	    !(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return rc;
 	return vfio_cxl_add_sparse_cap(cxl, caps);
 }
 
+enum access_kind { ACCESS_CORE, ACCESS_COMP_REGS, ACCESS_COMP_BAR, ACCESS_CONFIG };
+
 /*
- * Whether nothing of it is ours: most of config space and of the BAR. Of the
+ * Whose an access is. Most of config space and of the BAR is the core's; of the
  * DVSECs only one body is read from a model; all writes to config space are
  * looked at.
  */
-static bool core_alone(struct vfio_cxl_device *cxl, unsigned int index, u64 off,
-		       size_t count, bool iswrite)
+static enum access_kind access_kind(struct vfio_cxl_device *cxl, u64 pos,
+				    size_t count, bool iswrite)
 {
-	u64 end = off + count;
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(pos);
+	u64 off = pos & VFIO_PCI_OFFSET_MASK, end = off + count;
 
-	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
-		return index != cxl->bar ||
-		       !vfio_cxl_hits_page(cxl, index, off, count);
-	return !iswrite && end <= cxl->core.pdev->cfg_size &&
-	       (end <= cxl->dvsec || off >= cxl->dvsec + cxl->dvsec_len);
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		if (!iswrite && end <= cxl->core.pdev->cfg_size &&
+		    (end <= cxl->dvsec.pos ||
+		     off >= cxl->dvsec.pos + cxl->dvsec.len))
+			return ACCESS_CORE;
+		return ACCESS_CONFIG;
+	}
+	if (index >= VFIO_PCI_NUM_REGIONS)
+		return vfio_cxl_is_comp_regs(cxl, index) ? ACCESS_COMP_REGS :
+							   ACCESS_CORE;
+	return vfio_cxl_overlaps_comp_regs(cxl, index, off, count) ?
+	       ACCESS_COMP_BAR : ACCESS_CORE;
 }
 
-static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
-			   size_t count, loff_t *ppos, bool iswrite)
+static ssize_t config_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			 size_t count, loff_t *ppos, bool iswrite)
 {
-	struct vfio_device *core_vdev = &cxl->core.vdev;
-	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 	struct device *dev = &cxl->core.pdev->dev;
 	ssize_t done;
-
-	if (!count)
-		return 0;
-	if (index >= VFIO_PCI_NUM_REGIONS && vfio_cxl_is_comp_regs(cxl, index))
-		return vfio_cxl_comp_regs_rw(&cxl->core, buf, count, ppos,
-					     iswrite);
-	if (core_alone(cxl, index, *ppos & VFIO_PCI_OFFSET_MASK, count,
-		       iswrite))
-		return iswrite ?
-		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
-		       vfio_pci_core_read(core_vdev, buf, count, ppos);
-
-	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
-		return vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
 
 	/* As the core does for its own accesses: not while suspended */
 	if (pm_runtime_resume_and_get(dev))
@@ -233,6 +235,28 @@ static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	done = vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite);
 	pm_runtime_put(dev);
 	return done;
+}
+
+static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite)
+{
+	struct vfio_device *core_vdev = &cxl->core.vdev;
+
+	if (!count)
+		return 0;
+	switch (access_kind(cxl, *ppos, count, iswrite)) {
+	case ACCESS_COMP_REGS:
+		return vfio_cxl_comp_regs_rw(&cxl->core, buf, count, ppos,
+					     iswrite);
+	case ACCESS_COMP_BAR:
+		return vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
+	case ACCESS_CONFIG:
+		return config_rw(cxl, buf, count, ppos, iswrite);
+	default:
+		return iswrite ?
+		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
+		       vfio_pci_core_read(core_vdev, buf, count, ppos);
+	}
 }
 
 /**
@@ -277,40 +301,10 @@ int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 {
 	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT;
 
-	if (vfio_cxl_hits_page(to_vfio_cxl(core_vdev),
+	if (vfio_cxl_overlaps_comp_regs(to_vfio_cxl(core_vdev),
 			       VFIO_PCI_OFFSET_TO_INDEX(off),
 			       off & VFIO_PCI_OFFSET_MASK,
 			       vma->vm_end - vma->vm_start))
 		return -EINVAL;
 	return vfio_pci_core_mmap(core_vdev, vma);
-}
-
-/**
- * vfio_cxl_get_dmabuf_phys - &vfio_pci_device_ops.get_dmabuf_phys
- * @core: device
- * @provider: set to the source of peer-to-peer memory
- * @region_index: region that is exported
- * @phys_vec: set to the physical ranges, one for each of @dma_ranges
- * @dma_ranges: pieces of the region
- * @nr_ranges: their number
- *
- * Return: 0; -EINVAL also for a piece that holds the register page, which
- * another device's DMA must not write to either.
- */
-int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
-			     struct p2pdma_provider **provider,
-			     unsigned int region_index,
-			     struct phys_vec *phys_vec,
-			     struct vfio_region_dma_range *dma_ranges,
-			     size_t nr_ranges)
-{
-	size_t i;
-
-	for (i = 0; i < nr_ranges; i++)
-		if (vfio_cxl_hits_page(core_to_vfio_cxl(core), region_index,
-				       dma_ranges[i].offset,
-				       dma_ranges[i].length))
-			return -EINVAL;
-	return vfio_pci_core_get_dmabuf_phys(core, provider, region_index,
-					     phys_vec, dma_ranges, nr_ranges);
 }

@@ -4,11 +4,16 @@
 
 /* Decides whether vfio_pci_core.h declares its 64-bit accessors */
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/memory-failure.h>
 #include <linux/mutex.h>
+#include <linux/pci-p2pdma.h>
 #include <linux/range.h>
 #include <linux/rwsem.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <cxl/cxl.h>
 
 #include "dvsec.h"
@@ -17,18 +22,20 @@
 /*
  * Lock order, outermost first:
  *
- *	vfio_cxl_device.config_lock	(config writes and VFIO_DEVICE_RESET)
+ *	vfio_cxl_device.own.lock	(config writes and VFIO_DEVICE_RESET)
  *	mmap_lock			(faults, and copies from user memory)
  *	vfio_pci_core_device.memory_lock
  *	device_lock			(resets; only tried when inside the above)
- *	vfio_cxl_device.gate_lock
- *	vfio_cxl_device.shadow_lock
+ *	vfio_cxl_device.gate.close_lock
+ *	vfio_cxl_device.dmabuf.lock, then the dma_resv lock of a dma-buf
+ *	vfio_cxl_device.gate.lock
+ *	vfio_cxl_device.virt.lock
  *
- * The fault path takes memory_lock and gate_lock, both for read, so neither
- * may be held while user memory is touched. The reset callbacks run with
- * memory_lock held for write when the VFIO core asked for the reset, and
- * without it when somebody else did (AER, sysfs): gate_lock is what closes
- * the gate against both.
+ * Faults and accesses by file take gate.lock for read, and nothing else: it is
+ * never held while the device is waited for, nor while user memory is touched.
+ * The driver itself never takes memory_lock. The reset callbacks run with it
+ * held for write when the VFIO core asked for the reset, and without it when
+ * somebody else did (AER, sysfs).
  */
 
 /**
@@ -47,15 +54,15 @@ struct vfio_cxl_decoder {
 	u32 global;
 };
 
-/*
- * Why the gate to the memory is closed; it is open when none of these is true.
- * Beside these the VFIO core has its own: Memory Space off, D3.
- */
-#define VFIO_CXL_CLOSED		BIT(0)	/* nobody has the device open */
-#define VFIO_CXL_IN_RESET	BIT(1)	/* a reset is under way, or failed */
-#define VFIO_CXL_POWER		BIT(2)	/* asleep, or not looked at since */
-#define VFIO_CXL_NO_DECODER	BIT(3)	/* decoder 0 is not as at bind */
-#define VFIO_CXL_FROZEN		BIT(4)	/* the link is, AER recovers it */
+/* Reasons why the device memory cannot be reached; it can when there is none */
+#define VFIO_CXL_GATE_NOT_OPEN		BIT(0)	/* nobody has the device open */
+#define VFIO_CXL_GATE_IN_RESET		BIT(1)	/* a reset is in progress */
+#define VFIO_CXL_GATE_SETTLING		BIT(2)	/* not yet active after one */
+#define VFIO_CXL_GATE_RESET_FAILED	BIT(3)	/* until another one succeeds */
+#define VFIO_CXL_GATE_SUSPENDED		BIT(4)	/* D3, or low power */
+#define VFIO_CXL_GATE_NO_DECODER	BIT(5)	/* decoder 0 is not as at bind */
+#define VFIO_CXL_GATE_LINK_FROZEN	BIT(6)	/* AER recovers the link */
+#define VFIO_CXL_GATE_REASONS		7
 
 /* CXL DVSECs of a function: those that are defined, and some room */
 #define VFIO_CXL_MAX_DVSECS	16
@@ -70,10 +77,9 @@ struct vfio_cxl_dvsec_pos {
 	u16 len;
 };
 
-/* What to do in a reset of our own making, see vfio_cxl_reset() */
-#define VFIO_CXL_RESET_KEEP	BIT(0)	/* the virtual registers stay */
-#define VFIO_CXL_RESET_CXL	BIT(1)	/* CXL Reset before the function's */
-#define VFIO_CXL_RESET_CLEAR	BIT(2)	/* with the former: Mem_Clr */
+/* Flags of a reset that this driver makes or runs into */
+#define VFIO_CXL_RESET_KEEP	BIT(0)	/* by the guest: virtual registers stay */
+#define VFIO_CXL_RESET_CLEAR	BIT(1)	/* CXL Reset: with Mem_Clr */
 
 /**
  * struct vfio_cxl_mem - what the CXL core keeps for the device, and we with it
@@ -88,95 +94,204 @@ struct vfio_cxl_mem {
 };
 
 /**
+ * struct vfio_cxl_stats - counters for debugfs; nothing depends on them
+ * @faults: by the order of the leaf: 4 KiB, PMD, PUD
+ * @sigbus: faults while the memory could not be reached
+ * @resets: all that were noticed, whoever asked
+ * @cxl_resets: CXL Resets that the driver started
+ * @cxl_resets_failed: and those of them that did not succeed
+ * @recommits: the physical decoder was lost and committed again
+ * @flushes: CPU caches flushed as a whole
+ * @flushed_lines: ... or line by line
+ */
+struct vfio_cxl_stats {
+	atomic_long_t faults[3];
+	atomic_long_t sigbus;
+	atomic_long_t resets;
+	atomic_long_t cxl_resets;
+	atomic_long_t cxl_resets_failed;
+	atomic_long_t recommits;
+	atomic_long_t flushes;
+	atomic_long_t flushed_lines;
+};
+
+/**
  * struct vfio_cxl_device - a CXL device bound to vfio-cxl-pci
  * @core: the VFIO PCI device; must come first, see vfio_alloc_device()
  * @mem: set at bind, constant afterwards
  * @dvsecs: all CXL DVSECs, lowest offset first. Found once: a device in reset
  *	reads as if it had none, and nothing would filter writes to them.
  * @nr_dvsecs: their number
- * @dvsec: offset of the Device DVSEC in config space
- * @dvsec_len: its length in bytes
- * @dvsec_hw: its registers at bind, what fresh virtual ones are made from
- * @dvsec_cap: its Capability register, without what cannot be passed on
- * @dvsec_ctrl: its Control register at bind, to restore after a reset
- * @dvsec_ctrl2: its Control2 register at bind, without doorbells
- * @config: config space at bind
  * @committed: firmware committed decoder 0
  * @decoder: decoder 0 at bind
- * @hdm_hw: the facts that the virtual decoders are made from
- * @regs: the physical register page, mapped
- * @hdm: the physical HDM decoder capability structure, in @regs
- * @ras: masks and severity of the RAS structure at bind
- * @bar: BAR that holds the component registers
- * @page: offset in @bar of the CXL.cache and CXL.mem register page
- * @hdm_offset: offset in that page of the HDM structure
- * @hdm_len: length of the HDM structure in bytes
- * @ras_offset: offset in that page of the RAS structure, 0 if there is none
- * @own_iomap: the iomap of @bar is ours and not the VFIO core's
- * @cap_array: the register page's capability array, constant while bound
- * @config_lock: serializes config space writes and VFIO_DEVICE_RESET; protects
- *	@reset_how, @reset_rc
- * @reset_task: the task that holds @config_lock and may run into a reset
- * @reset_how: what to do in that reset
- * @reset_rc: what came of it
- * @gate_lock: protects @closed, @reset_seq, @dpa
- * @closed: reasons for which the gate is closed
- * @reset_seq: odd while a reset is under way; changes with each
- * @dirty: somebody's data may be in device memory; only touched by probe,
+ * @saved: config space at bind
+ * @p2p: provider of the memory's dma-bufs, see dmabuf.c
+ * @dpa_index: region index of the device memory, while the device is open
+ * @needs_clear: somebody's data may be in device memory; only touched by probe,
  *	open_device and close_device
- * @dpa: kernel mapping of the device memory. Set while the gate is open, and
- *	only then: no CPU can reach, or speculate into, the memory otherwise.
- * @shadow_lock: protects @virt_hdm and @virt_dvsec
- * @virt_hdm: the HDM decoders that the user sees
- * @virt_dvsec: the Device DVSEC that the user sees
- * @pfn_space: registration with memory_failure()
- * @pfn_registered: @pfn_space is registered
+ * @debugfs: file of this device
  */
 struct vfio_cxl_device {
 	struct vfio_pci_core_device core;
 	struct vfio_cxl_mem *mem;
-
 	struct vfio_cxl_dvsec_pos dvsecs[VFIO_CXL_MAX_DVSECS];
 	unsigned int nr_dvsecs;
-	u16 dvsec;
-	u16 dvsec_len;
-	u32 dvsec_hw[CXL_DVSEC_DEVICE_SIZE / 4];
-	u16 dvsec_ctrl;
-	u16 dvsec_ctrl2;
-	u32 dvsec_cap;
-	struct pci_saved_state *config;
 	bool committed;
 	struct vfio_cxl_decoder decoder;
-	struct vfio_cxl_hdm_hw hdm_hw;
-	void __iomem *regs;
-	void __iomem *hdm;
-	u32 ras[CXL_RAS_NR_POLICY];
+	struct pci_saved_state *saved;
+	struct p2pdma_provider p2p;
+	unsigned int dpa_index;
+	bool needs_clear;
+	struct dentry *debugfs;
+	struct vfio_cxl_stats stats;
 
-	unsigned int bar;
-	u64 page;
-	u32 hdm_offset;
-	u32 hdm_len;
-	u32 ras_offset;
-	bool own_iomap;
-	__le32 cap_array[CXL_CM_CAP_ARRAY_MAX];
+	/**
+	 * @dvsec: the physical Device DVSEC at bind
+	 * @dvsec.pos: offset in config space
+	 * @dvsec.len: bytes
+	 * @dvsec.hw: its registers, what the virtual ones are made from
+	 * @dvsec.cap: Capability, without what cannot be passed on
+	 * @dvsec.ctrl: Control, to restore after a reset
+	 * @dvsec.ctrl2: Control2, without doorbells and Mem_Clr
+	 */
+	struct {
+		u16 pos;
+		u16 len;
+		u32 hw[CXL_DVSEC_DEVICE_SIZE / 4];
+		u32 cap;
+		u16 ctrl;
+		u16 ctrl2;
+	} dvsec;
 
-	struct mutex config_lock;	/* config writes, one at a time */
-	struct task_struct *reset_task;
-	unsigned int reset_how;
-	int reset_rc;
+	/**
+	 * @comp: the component register page (CXL.cache and CXL.mem registers)
+	 * @comp.bar: BAR that holds it
+	 * @comp.offset: offset of the page in the BAR
+	 * @comp.hdm_offset: offset in the page of the HDM structure
+	 * @comp.hdm_len: bytes of the HDM structure
+	 * @comp.ras_offset: offset of the RAS structure, 0 if there is none
+	 * @comp.base: the physical page, mapped
+	 * @comp.hdm: the physical HDM structure, in @comp.base
+	 * @comp.hdm_hw: what the virtual decoders are made from
+	 * @comp.cap_array: the capability array, constant while bound
+	 * @comp.ras_policy: masks and severity of the RAS structure at bind
+	 * @comp.iomap_owned: the iomap of @comp.bar is ours, not the VFIO core's
+	 */
+	struct {
+		unsigned int bar;
+		u64 offset;
+		u32 hdm_offset;
+		u32 hdm_len;
+		u32 ras_offset;
+		void __iomem *base;
+		void __iomem *hdm;
+		struct vfio_cxl_hdm_hw hdm_hw;
+		__le32 cap_array[CXL_CM_CAP_ARRAY_MAX];
+		u32 ras_policy[CXL_RAS_NR_POLICY];
+		bool iomap_owned;
+	} comp;
 
-	struct rw_semaphore gate_lock;
-	unsigned int closed;
-	unsigned int reset_seq;
-	void *dpa;
-	bool dirty;
+	/**
+	 * @own: what the task does that holds @own.lock
+	 * @own.lock: serializes config writes, low power and VFIO_DEVICE_RESET
+	 * @own.task: that task, while it may run into a reset
+	 * @own.flags: flags of that reset
+	 */
+	struct {
+		struct mutex lock;	/* config writes, one at a time */
+		struct task_struct *task;
+		unsigned int flags;
+	} own;
 
-	struct mutex shadow_lock;	/* the virtual registers */
-	struct vfio_cxl_hdm virt_hdm;
-	struct vfio_cxl_dvsec virt_dvsec;
+	/**
+	 * @gate: whether the device memory may be reached (gate.c)
+	 * @gate.close_lock: one at a time closes the gate and flushes caches
+	 * @gate.lock: protects all that follows
+	 * @gate.reasons: why it may not
+	 * @gate.seq: changes whenever a reset begins or ends
+	 * @gate.resets: resets in progress
+	 * @gate.closures: how often the gate closed since open
+	 * @gate.kaddr: kernel mapping of the memory; set while the gate is
+	 *	open, and only then
+	 * @gate.stale: mapping that is only left for flushing the caches
+	 * @gate.touched_lock: protects @gate.touched_lo and @gate.touched_hi
+	 * @gate.touched_lo: CPU caches may hold lines from this offset on
+	 * @gate.touched_hi: ... up to this one
+	 * @gate.eventfd: signalled when what the user sees of @gate.reasons changes
+	 * @gate.wait: woken when @gate.reasons changes
+	 * @gate.settle: waits for the memory after a reset
+	 * @gate.settle_from: jiffies when that began
+	 */
+	struct {
+		struct mutex close_lock;	/* see above */
+		struct rw_semaphore lock;
+		unsigned int reasons;
+		unsigned int seq;
+		unsigned int resets;
+		u64 closures;
+		void *kaddr;
+		void *stale;
+		spinlock_t touched_lock;	/* see above */
+		u64 touched_lo;
+		u64 touched_hi;
+		struct eventfd_ctx *eventfd;
+		wait_queue_head_t wait;
+		struct delayed_work settle;
+		unsigned long settle_from;
+	} gate;
 
-	struct pfn_address_space pfn_space;
-	bool pfn_registered;
+	/**
+	 * @cxl_reset: the CXL Reset in progress (cxl_reset.c)
+	 * @cxl_reset.work: does it
+	 * @cxl_reset.done: completed when it is over
+	 * @cxl_reset.flags: VFIO_CXL_RESET_*
+	 * @cxl_reset.rc: how it ended
+	 * @cxl_reset.busy: it was asked for, and is not over; set under own.lock
+	 * @cxl_reset.cancel: the device is being closed: do not wait for it
+	 */
+	struct {
+		struct work_struct work;
+		struct completion done;
+		unsigned int flags;
+		int rc;
+		bool busy;
+		bool cancel;
+	} cxl_reset;
+
+	/**
+	 * @dmabuf: dma-bufs that the user made (dmabuf.c)
+	 * @dmabuf.lock: protects @dmabuf.bufs
+	 * @dmabuf.bufs: a reference to each that may be mapped
+	 * @dmabuf.task: the task that is making one of the device memory; set
+	 *	under own.lock
+	 */
+	struct {
+		struct mutex lock;		/* see above */
+		struct list_head bufs;
+		struct task_struct *task;
+	} dmabuf;
+
+	/**
+	 * @virt: the registers that the user sees
+	 * @virt.lock: protects them
+	 * @virt.hdm: HDM decoders
+	 * @virt.dvsec: Device DVSEC
+	 */
+	struct {
+		struct mutex lock;		/* see above */
+		struct vfio_cxl_hdm hdm;
+		struct vfio_cxl_dvsec dvsec;
+	} virt;
+
+	/**
+	 * @poison: registration with memory_failure()
+	 * @poison.space: what is registered
+	 * @poison.registered: it is
+	 */
+	struct {
+		struct pfn_address_space space;
+		bool registered;
+	} poison;
 };
 
 static inline struct vfio_cxl_device *to_vfio_cxl(struct vfio_device *core_vdev)
@@ -190,35 +305,106 @@ core_to_vfio_cxl(struct vfio_pci_core_device *core)
 	return container_of(core, struct vfio_cxl_device, core);
 }
 
+/* Declare what the task that holds own.lock runs into, see own_flags() */
+static inline void vfio_cxl_own_begin(struct vfio_cxl_device *cxl,
+				      unsigned int flags)
+{
+	lockdep_assert_held(&cxl->own.lock);
+	cxl->own.flags = flags;
+	WRITE_ONCE(cxl->own.task, current);
+}
+
+static inline void vfio_cxl_own_end(struct vfio_cxl_device *cxl)
+{
+	WRITE_ONCE(cxl->own.task, NULL);
+}
+
+/* main.c: module parameters */
+extern bool vfio_cxl_unsafe_type1_dma;
+extern bool vfio_cxl_allow_no_reset;
+
+/* bind.c: an unbind that is not over */
+int vfio_cxl_bind_init(void);
+void vfio_cxl_bind_exit(void);
+bool vfio_cxl_bind_must_wait(struct device *dev);
+
 /* probe.c: taking a device over */
 int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);
 
-/* decoder.c: the physical decoder */
+/* state.c: what was there at bind, and putting it back */
 void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
 			   struct vfio_cxl_decoder *d);
-bool vfio_cxl_wait_mem_active(struct vfio_cxl_device *cxl);
-int vfio_cxl_save_state(struct vfio_cxl_device *cxl);
-void vfio_cxl_restore_config(struct vfio_cxl_device *cxl);
-bool vfio_cxl_restore_decoder(struct vfio_cxl_device *cxl);
+bool vfio_cxl_mem_active(struct vfio_cxl_device *cxl, u32 *size_lo);
+unsigned int vfio_cxl_mem_active_limit_ms(struct vfio_cxl_device *cxl);
+void vfio_cxl_state_read_dvsec(struct vfio_cxl_device *cxl);
+int vfio_cxl_state_save(struct vfio_cxl_device *cxl);
+void vfio_cxl_state_restore_config(struct vfio_cxl_device *cxl);
+void vfio_cxl_state_restore_ras(struct vfio_cxl_device *cxl);
+bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl);
 
-/* reset.c: resets, and what of them is CXL's */
-extern const struct pci_error_handlers vfio_cxl_err_handlers;
-int vfio_cxl_reset(struct vfio_cxl_device *cxl, unsigned int how);
-int vfio_cxl_reset_clear(struct vfio_cxl_device *cxl);
+/* gate.c: when the device memory may be reached */
+void vfio_cxl_gate_init(struct vfio_cxl_device *cxl);
+void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl);
+void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons);
+void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl);
+void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons);
+void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons);
+void vfio_cxl_gate_touch(struct vfio_cxl_device *cxl, u64 off, u64 len);
+void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl);
+void vfio_cxl_reset_end(struct vfio_cxl_device *cxl);
+unsigned int vfio_cxl_reset_seq(struct vfio_cxl_device *cxl, bool *active);
+int vfio_cxl_gate_feature(struct vfio_cxl_device *cxl, u32 flags,
+			  void __user *arg, size_t argsz);
+u32 vfio_cxl_gate_user_reasons(unsigned int reasons);
+const char *vfio_cxl_gate_reason_name(unsigned int bit);
+
+/* settle.c: the memory after a reset or a sleep */
+void vfio_cxl_settle_init(struct vfio_cxl_device *cxl);
+void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons);
+void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons);
+int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl, bool killable);
+bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl);
+void vfio_cxl_update_power(struct vfio_cxl_device *cxl);
+
+/* cache.c: CPU caches, and clearing the memory by CPU */
+void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr);
+int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl);
+
+/* cxl_reset.c: CXL Reset, and the device's own cache */
+void vfio_cxl_cxl_reset_init(struct vfio_cxl_device *cxl);
+bool vfio_cxl_can_cxl_reset(struct vfio_cxl_device *cxl, bool clear);
+int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags);
+int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl);
+void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl);
+int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear);
 int vfio_cxl_write_back(struct vfio_cxl_device *cxl);
-bool vfio_cxl_check_decoder(struct vfio_cxl_device *cxl);
-void vfio_cxl_power_settle(struct vfio_cxl_device *cxl);
+int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl);
+void vfio_cxl_set_caching(struct vfio_cxl_device *cxl, bool disabled);
 
-/* region.c: the DPA region and its gate */
-void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why);
-int vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why);
+/* reset.c: the PCI core's callbacks, and the virtual registers */
+extern const struct pci_error_handlers vfio_cxl_err_handlers;
+void vfio_cxl_virt_init(struct vfio_cxl_device *cxl);
+long vfio_cxl_device_reset(struct vfio_cxl_device *cxl);
+
+/* region.c: the DPA region */
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl);
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl);
-int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl);
+bool vfio_cxl_is_dpa(struct vfio_cxl_device *cxl, unsigned int index);
+
+/* dmabuf.c: DMA to device memory */
+void vfio_cxl_dmabuf_init(struct vfio_cxl_device *cxl);
+int vfio_cxl_dmabuf_feature(struct vfio_cxl_device *cxl, u32 flags,
+			    void __user *arg, size_t argsz);
+void vfio_cxl_dmabuf_revoke(struct vfio_cxl_device *cxl);
+void vfio_cxl_dmabuf_close(struct vfio_cxl_device *cxl);
+int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
+			     struct p2pdma_provider **provider,
+			     unsigned int region_index,
+			     struct phys_vec *phys_vec,
+			     struct vfio_region_dma_range *dma_ranges,
+			     size_t nr_ranges);
 
 /* comp_regs.c: the component register page */
-void vfio_cxl_save_ras(struct vfio_cxl_device *cxl);
-void vfio_cxl_restore_ras(struct vfio_cxl_device *cxl);
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl);
 bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index);
 ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
@@ -230,15 +416,14 @@ ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 /* comp_bar.c: the BAR that the page is in */
 int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl);
 void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl);
-bool vfio_cxl_hits_page(struct vfio_cxl_device *cxl, unsigned int index,
-			u64 start, u64 len);
+bool vfio_cxl_overlaps_comp_regs(struct vfio_cxl_device *cxl,
+				 unsigned int index, u64 start, u64 len);
 int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
 			    struct vfio_info_cap *caps);
 ssize_t vfio_cxl_bar_rw(struct vfio_cxl_device *cxl, char __user *buf,
 			size_t count, loff_t *ppos, bool iswrite);
 
 /* config.c: config space */
-void vfio_cxl_reset_shadow(struct vfio_cxl_device *cxl);
 ssize_t vfio_cxl_config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 			   size_t count, loff_t *ppos, bool iswrite);
 
@@ -255,11 +440,11 @@ ssize_t vfio_cxl_read(struct vfio_device *core_vdev, char __user *buf,
 ssize_t vfio_cxl_write(struct vfio_device *core_vdev, const char __user *buf,
 		       size_t count, loff_t *ppos);
 int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
-int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
-			     struct p2pdma_provider **provider,
-			     unsigned int region_index,
-			     struct phys_vec *phys_vec,
-			     struct vfio_region_dma_range *dma_ranges,
-			     size_t nr_ranges);
+
+/* debugfs.c: for whoever looks */
+void vfio_cxl_debugfs_init(void);
+void vfio_cxl_debugfs_exit(void);
+void vfio_cxl_debugfs_add(struct vfio_cxl_device *cxl);
+void vfio_cxl_debugfs_remove(struct vfio_cxl_device *cxl);
 
 #endif /* VFIO_CXL_PRIV_H */

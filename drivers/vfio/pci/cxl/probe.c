@@ -7,7 +7,9 @@
  * What is acquired here is held while the driver is bound.
  */
 #include <linux/bitfield.h>
+#include <linux/ioport.h>
 #include <linux/pci.h>
+#include <linux/sched/signal.h>
 #include <cxl/pci.h>
 
 #include "priv.h"
@@ -36,13 +38,13 @@ static int find_dvsecs(struct vfio_cxl_device *cxl)
 		d = &cxl->dvsecs[cxl->nr_dvsecs++];
 		d->pos = pos;
 		d->len = PCI_DVSEC_HEADER1_LEN(hdr);
-		if (pos == cxl->dvsec)
-			cxl->dvsec_len = d->len;
+		if (pos == cxl->dvsec.pos)
+			cxl->dvsec.len = d->len;
 	}
-	if (cxl->dvsec_len < CXL_DVSEC_RANGE2)
+	if (cxl->dvsec.len < CXL_DVSEC_RANGE2)
 		return dev_err_probe(&pdev->dev, -ENODEV,
 				     "Device DVSEC has %u bytes, too few\n",
-				     cxl->dvsec_len);
+				     cxl->dvsec.len);
 	return 0;
 }
 
@@ -70,37 +72,36 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 		return dev_err_probe(&pdev->dev, -ENODEV,
 				     "no HDM decoder capability\n");
 
-	cxl->bar = i;
-	cxl->page = map->resource - pci_resource_start(pdev, i) +
+	cxl->comp.bar = i;
+	cxl->comp.offset = map->resource - pci_resource_start(pdev, i) +
 		    CXL_CM_PAGE_OFFSET;
-	cxl->hdm_offset = comp->hdm_decoder.offset - CXL_CM_PAGE_OFFSET;
-	cxl->hdm_len = comp->hdm_decoder.size;
+	cxl->comp.hdm_offset = comp->hdm_decoder.offset - CXL_CM_PAGE_OFFSET;
+	cxl->comp.hdm_len = comp->hdm_decoder.size;
 	page = devm_ioremap(&pdev->dev, map->resource + CXL_CM_PAGE_OFFSET,
 			    CXL_CM_PAGE_SIZE);
 	if (!page)
 		return -ENOMEM;
-	cxl->regs = page;
-	cxl->hdm = page + cxl->hdm_offset;
+	cxl->comp.base = page;
+	cxl->comp.hdm = page + cxl->comp.hdm_offset;
 
 	hdr = readl(page);
 	nr = FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr) + 1;
-	for (i = 0; i < nr && i < ARRAY_SIZE(cxl->cap_array); i++)
-		cxl->cap_array[i] = cpu_to_le32(readl(page + 4 * i));
+	for (i = 0; i < nr && i < ARRAY_SIZE(cxl->comp.cap_array); i++)
+		cxl->comp.cap_array[i] = cpu_to_le32(readl(page + 4 * i));
 
 	if (comp->hdm_decoder.offset + comp->hdm_decoder.size >
 	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE ||
-	    cxl->hdm_offset < 4 * nr || cxl->hdm_offset % 4)
+	    cxl->comp.hdm_offset < 4 * nr || cxl->comp.hdm_offset % 4)
 		return dev_err_probe(&pdev->dev, -ENODEV,
 				     "HDM decoders at %#x, %lu bytes, do not fit the register page\n",
-				     cxl->hdm_offset, comp->hdm_decoder.size);
+				     cxl->comp.hdm_offset, comp->hdm_decoder.size);
 
 	if (comp->ras.valid &&
 	    comp->ras.offset >= CXL_CM_PAGE_OFFSET + 4 * nr &&
 	    comp->ras.offset % 4 == 0 &&
 	    comp->ras.offset + CXL_RAS_SIZE <=
 	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE) {
-		cxl->ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
-		vfio_cxl_save_ras(cxl);
+		cxl->comp.ras_offset = comp->ras.offset - CXL_CM_PAGE_OFFSET;
 	}
 	return 0;
 }
@@ -112,7 +113,7 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 static int check_decoders(struct vfio_cxl_device *cxl)
 {
 	struct device *dev = &cxl->core.pdev->dev;
-	const u32 cap = readl(cxl->hdm + CXL_HDM_CAP);
+	const u32 cap = readl(cxl->comp.hdm + CXL_HDM_CAP);
 	struct vfio_cxl_decoder d;
 	unsigned int i, nr = vfio_cxl_hdm_count(cap), committed = 0;
 
@@ -141,22 +142,44 @@ static int check_decoders(struct vfio_cxl_device *cxl)
 		return dev_err_probe(dev, -EOPNOTSUPP,
 				     "decoder 0 is interleaved (Control %#x), only one device per region is supported\n",
 				     d.ctrl);
+	if (d.skip)
+		return dev_err_probe(dev, -EOPNOTSUPP,
+				     "decoder 0 skips %#llx bytes of DPA, only 0 is supported\n",
+				     d.skip);
 	if (d.size > DPA_SIZE_MAX)
 		return dev_err_probe(dev, -EOPNOTSUPP,
 				     "decoder 0 maps %#llx bytes, at most %#llx are supported\n",
 				     d.size, DPA_SIZE_MAX);
 
-	cxl->hdm_hw = (struct vfio_cxl_hdm_hw) {
-		.cap = cap,
+	/* Of more decoders than one nobody would map the memory. */
+	cxl->comp.hdm_hw = (struct vfio_cxl_hdm_hw) {
+		.cap = cap & ~CXL_HDM_CAP_COUNT,
 		.global = d.global,
 		.ctrl = d.ctrl,
 		.size = d.size,
 	};
-	if (!vfio_cxl_hdm_init(&cxl->virt_hdm, &cxl->hdm_hw))
+	if (!vfio_cxl_hdm_init(&cxl->virt.hdm, &cxl->comp.hdm_hw))
 		return dev_err_probe(dev, -EOPNOTSUPP,
 				     "decoder 0 maps %#llx bytes, not a multiple of 256 MiB\n",
 				     d.size);
 	cxl->committed = true;
+	return 0;
+}
+
+/*
+ * A device that no reset stops would go on working on the memory for one tenant
+ * while the next one has it.
+ */
+static int check_resets(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+
+	if (pdev->reset_methods[0] || vfio_cxl_can_cxl_reset(cxl, false))
+		return 0;
+	if (!vfio_cxl_allow_no_reset)
+		return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
+				     "has no reset that stops it between two users: neither one that the kernel knows nor CXL Reset; allow_no_reset=1 if all users trust each other\n");
+	pci_warn(pdev, "allow_no_reset: what one user started may work on the memory of the next\n");
 	return 0;
 }
 
@@ -167,6 +190,36 @@ static void release_hpa(void *data)
 	release_mem_region(hpa->start, range_len(hpa));
 }
 
+/* As long as the device itself says that it may take after a reset */
+static int wait_mem_active(struct vfio_cxl_device *cxl)
+{
+	unsigned int limit = vfio_cxl_mem_active_limit_ms(cxl), waited;
+	u32 size_lo;
+
+	for (waited = 0; !vfio_cxl_mem_active(cxl, &size_lo); waited += 20) {
+		if (waited >= limit)
+			return dev_err_probe(&cxl->core.pdev->dev, -ENODEV,
+					     "memory not active after %u ms: Range 1 Size Low is %#x\n",
+					     limit, size_lo);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		schedule_timeout_killable(msecs_to_jiffies(20));
+	}
+	return 0;
+}
+
+/* Who may have the range, for the error that says that somebody does */
+static const char *suspect(const struct range *hpa)
+{
+	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_MEM,
+			      IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT)
+		return "firmware reserved it for applications, so dax_hmem may have it: unbind that, or boot with it blacklisted";
+	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT)
+		return "it is the host's RAM";
+	return "/proc/iomem tells by whom";
+}
+
 /* Have the CXL core set the region up, and make its range ours alone. */
 static int claim_memory(struct vfio_cxl_device *cxl)
 {
@@ -175,8 +228,9 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 	struct cxl_memdev *cxlmd;
 	int rc;
 
-	if (!vfio_cxl_wait_mem_active(cxl))
-		return -ENODEV;
+	rc = wait_mem_active(cxl);
+	if (rc)
+		return rc;
 	/*
 	 * The core learns this from the mailbox or from the memory class
 	 * registers, and a Type-2 device need have neither.
@@ -190,7 +244,7 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 	cxlmd = devm_cxl_probe_mem(&mem->cxlds, &mem->hpa);
 	if (IS_ERR(cxlmd))
 		return dev_err_probe(dev, PTR_ERR(cxlmd),
-				     "the CXL core finds no region for decoder 0; are cxl_acpi and cxl_port loaded, and is every decoder above the device committed?\n");
+				     "the CXL core finds no region for decoder 0: cxl_acpi and cxl_port must be loaded, every decoder above the device committed, and the region not have been deleted\n");
 
 	if (mem->hpa.start != cxl->decoder.base ||
 	    range_len(&mem->hpa) != cxl->decoder.size)
@@ -200,8 +254,8 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 
 	if (!request_mem_region_exclusive(mem->hpa.start, range_len(&mem->hpa),
 					  KBUILD_MODNAME))
-		return dev_err_probe(dev, -EBUSY, "%pra is in use\n",
-				     &mem->hpa);
+		return dev_err_probe(dev, -EBUSY, "%pra is in use: %s\n",
+				     &mem->hpa, suspect(&mem->hpa));
 	return devm_add_action_or_reset(dev, release_hpa, &mem->hpa);
 }
 
@@ -222,22 +276,26 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	u16 cap;
 	int rc;
 
-	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL)
-		return dev_err_probe(dev, -ENODEV,
-				     "is a CXL memory device (Type 3), which cxl_pci drives\n");
-	cxl->dvsec = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
-					       PCI_DVSEC_CXL_DEVICE);
-	if (!cxl->dvsec)
-		return dev_err_probe(dev, -ENODEV,
-				     "is not a CXL device: no Device DVSEC\n");
-	pci_read_config_word(pdev, cxl->dvsec + PCI_DVSEC_CXL_CAP, &cap);
-	if (!(cap & PCI_DVSEC_CXL_MEM_CAPABLE))
-		return dev_err_probe(dev, -ENODEV,
-				     "has no CXL.mem (DVSEC Capability %#x)\n",
-				     cap);
-	if (!pcie_is_cxl(pdev))
-		return dev_err_probe(dev, -ENODEV,
-				     "link is not in CXL mode\n");
+	/* What is not ours is told in the kernel's log, but is no error. */
+	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL) {
+		pci_info(pdev, "is a CXL memory device (Type 3), which cxl_pci drives\n");
+		return -ENODEV;
+	}
+	cxl->dvsec.pos = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
+						   PCI_DVSEC_CXL_DEVICE);
+	if (!cxl->dvsec.pos) {
+		pci_info(pdev, "is not a CXL device: no Device DVSEC\n");
+		return -ENODEV;
+	}
+	pci_read_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CAP, &cap);
+	if (!(cap & PCI_DVSEC_CXL_MEM_CAPABLE)) {
+		pci_info(pdev, "has no CXL.mem (DVSEC Capability %#x)\n", cap);
+		return -ENODEV;
+	}
+	if (!pcie_is_cxl(pdev)) {
+		pci_info(pdev, "link is not in CXL mode\n");
+		return -ENODEV;
+	}
 
 	rc = find_dvsecs(cxl);
 	if (rc)
@@ -247,7 +305,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 		return dev_err_probe(dev, rc, "cannot be enabled\n");
 
 	cxl->mem = devm_cxl_dev_state_create(dev, CXL_DEVTYPE_DEVMEM,
-					     pci_get_dsn(pdev), cxl->dvsec,
+					     pci_get_dsn(pdev), cxl->dvsec.pos,
 					     struct vfio_cxl_mem, cxlds, false);
 	if (!cxl->mem)
 		return -ENOMEM;
@@ -262,15 +320,22 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	rc = check_decoders(cxl);
 	if (rc)
 		return rc;
-	if (cxl->committed) {
-		rc = claim_memory(cxl);
-		if (rc)
-			return rc;
-		pci_info(pdev, "decoder 0 committed by firmware, %#llx bytes at %pra\n",
-			 cxl->decoder.size, &cxl->mem->hpa);
-	} else {
+	/* The CXL core may enable what firmware had not: before and after. */
+	vfio_cxl_state_read_dvsec(cxl);
+	if (!cxl->committed) {
 		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
+		return vfio_cxl_state_save(cxl);
 	}
-	/* After the CXL core, which may have enabled what firmware had not */
-	return vfio_cxl_save_state(cxl);
+	rc = check_resets(cxl);
+	if (rc)
+		return rc;
+	rc = claim_memory(cxl);
+	if (rc)
+		return rc;
+	rc = vfio_cxl_state_save(cxl);
+	if (rc)
+		return rc;
+	pci_info(pdev, "decoder 0 committed by firmware, %#llx bytes at %pra\n",
+		 cxl->decoder.size, &cxl->mem->hpa);
+	return 0;
 }

@@ -1,88 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: The DPA region and its gate
+ * DOC: The DPA region
  *
- * User space reaches device memory by mmap() and by read()/write(). Both go
- * through one gate. It is open while the device is open, not in reset, awake,
- * and its physical decoder is known to be in place; the VFIO core adds its own
- * conditions (Memory Space enabled, not in D3 or runtime suspend).
- *
- * The gate is the kernel's own mapping of the memory: as long as it exists,
- * accesses may happen. It also holds the write-back memory type that x86 gives
- * to the PFNs which faults insert.
- *
- * Mappings are kept in the address range of the component BAR's region, and
- * not in that of the DPA region: see vfio_cxl_dpa_mmap().
+ * User space reaches device memory by mmap() and, where the kernel survives
+ * poison, by read() and write(). Each fault and each copy looks at the gate
+ * (gate.c), and at nothing else: what closes the gate zaps these mappings.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/iommufd.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include <linux/vfio_cxl.h>
 
 #include "priv.h"
 
-/* What one turn of read(), write() and clear touches before it may sleep */
+/* Bytes that read() and write() handle per lock hold */
 #define DPA_CHUNK	SZ_64K
 
-static unsigned long dpa_first_pgoff(struct vfio_cxl_device *cxl)
-{
-	return VFIO_PCI_INDEX_TO_OFFSET(cxl->bar) >> PAGE_SHIFT;
-}
-
-static void __gate_close(struct vfio_cxl_device *cxl)
-{
-	lockdep_assert_held_write(&cxl->gate_lock);
-
-	if (!cxl->dpa)
-		return;
-	unmap_mapping_range(cxl->core.vdev.inode->i_mapping,
-			    VFIO_PCI_INDEX_TO_OFFSET(cxl->bar),
-			    cxl->decoder.size, true);
-	memunmap(cxl->dpa);
-	cxl->dpa = NULL;
-	/* Also from the TLBs: the kernel flushes them lazily otherwise. */
-	vm_unmap_aliases();
-}
-
-/**
- * vfio_cxl_gate_close - let nobody reach the device memory
- * @cxl: device
- * @why: %VFIO_CXL_IN_RESET and so on, added to the reasons that there are
- *
- * On return no CPU has a mapping of it, neither user nor kernel.
+/*
+ * A line of poison that the kernel reads by itself is a machine check, which it
+ * only survives with copy_mc_to_kernel(): on x86, not on arm64.
  */
-void vfio_cxl_gate_close(struct vfio_cxl_device *cxl, unsigned int why)
+#define DPA_RW	(IS_ENABLED(CONFIG_ARCH_HAS_COPY_MC) ? \
+		 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0)
+
+static vm_fault_t insert_pfn(struct vm_fault *vmf, unsigned long pfn,
+			     unsigned int order)
 {
-	guard(rwsem_write)(&cxl->gate_lock);
-	cxl->closed |= why;
-	__gate_close(cxl);
+	if (!order)
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) && order == PUD_ORDER)
+		return vmf_insert_pfn_pud(vmf, pfn, false);
+	return VM_FAULT_FALLBACK;
 }
 
-/**
- * vfio_cxl_gate_open - take back reasons for which the gate was closed
- * @cxl: device
- * @why: reasons that are no more; with the last one the gate opens
- *
- * Return: 0, also when there are other reasons; -ENOMEM if it should open and
- * does not.
- */
-int vfio_cxl_gate_open(struct vfio_cxl_device *cxl, unsigned int why)
+static void count_fault(struct vfio_cxl_device *cxl, unsigned int order,
+			vm_fault_t ret)
 {
-	guard(rwsem_write)(&cxl->gate_lock);
-
-	cxl->closed &= ~why;
-	if (cxl->closed || cxl->dpa)
-		return 0;
-	cxl->dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
-			    MEMREMAP_WB);
-	if (cxl->dpa)
-		return 0;
-	pci_err(cxl->core.pdev, "cannot map device memory; it stays closed\n");
-	return -ENOMEM;
+	if (ret & VM_FAULT_NOPAGE)
+		atomic_long_inc(&cxl->stats.faults[!order ? 0 :
+						   order == PMD_ORDER ? 1 : 2]);
+	else if (ret & VM_FAULT_SIGBUS)
+		atomic_long_inc(&cxl->stats.sigbus);
 }
 
 static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -90,18 +54,25 @@ static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
 	struct vm_area_struct *vma = vmf->vma;
 	struct vfio_cxl_device *cxl = vma->vm_private_data;
 	unsigned long addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
-	unsigned long pfn = PHYS_PFN(cxl->mem->hpa.start) + vma->vm_pgoff -
-			    dpa_first_pgoff(cxl) +
-			    linear_page_delta(vma, addr);
+	u64 off = (vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT)) +
+		  linear_page_delta(vma, addr);
+	unsigned long pfn = PHYS_PFN(cxl->mem->hpa.start) + off;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	if (!is_aligned_for_order(vma, addr, pfn, order))
 		return VM_FAULT_FALLBACK;
 
-	guard(rwsem_read)(&cxl->core.memory_lock);
-	guard(rwsem_read)(&cxl->gate_lock);
-	if (!cxl->dpa)
-		return VM_FAULT_SIGBUS;
-	return vfio_pci_vmf_insert_pfn(&cxl->core, vmf, pfn, order);
+	scoped_guard(rwsem_read, &cxl->gate.lock) {
+		if (cxl->gate.kaddr) {
+			vfio_cxl_gate_touch(cxl, off << PAGE_SHIFT,
+					    PAGE_SIZE << order);
+			ret = insert_pfn(vmf, pfn, order);
+		}
+	}
+	count_fault(cxl, order, ret);
+	pci_dbg(cxl->core.pdev, "fault: DPA %#llx order %u: %#x\n",
+		off << PAGE_SHIFT, order, ret);
+	return ret;
 }
 
 static vm_fault_t dpa_fault(struct vm_fault *vmf)
@@ -117,30 +88,61 @@ static const struct vm_operations_struct dpa_vm_ops = {
 };
 
 /*
- * The VFIO core zaps the mappings of BAR regions, under memory_lock, on each
- * event that takes the device's memory away: Memory Space off, D3, runtime
- * suspend, any reset. It knows nothing of device regions. So the VMA is moved
- * to the offsets of a BAR region, and the core zaps it with the rest, in the
- * same critical section. Nothing else finds the VMA by these offsets.
+ * KVM on arm64 maps such memory cached only on CPUs with S2FWB and
+ * CTR_EL0.DIC. On others it is to refuse the memory when the guest starts, which
+ * it does for VM_PFNMAP alone.
  */
+static bool kvm_wants_pfnmap(void)
+{
+#ifdef CONFIG_ARM64
+	return !cpus_have_final_cap(ARM64_HAS_STAGE2_FWB) ||
+	       !cpus_have_final_cap(ARM64_HAS_CACHE_DIC);
+#else
+	return false;
+#endif
+}
+
+/*
+ * VFIO type1 follows the PFNs of a VM_PFNMAP mapping into the IOMMU, where they
+ * stay when the device is closed, and while its next user has it. It refuses
+ * VM_IO | VM_MIXEDMAP, as iommufd does, to which dma-bufs lead (dmabuf.c).
+ */
+static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
+{
+	*flags = VM_IO | VM_MIXEDMAP;
+	if (vfio_cxl_unsafe_type1_dma) {
+		dev_notice_once(&cxl->core.pdev->dev, "unsafe_type1_dma: DMA mappings of device memory may outlive its user and reach the next one's data\n");
+		*flags = VM_PFNMAP;
+	} else if (kvm_wants_pfnmap()) {
+		if (!vfio_iommufd_device_ictx(&cxl->core.vdev))
+			return -EOPNOTSUPP;
+		*flags = VM_IO | VM_PFNMAP;
+	}
+	return 0;
+}
+
 static int dpa_mmap(struct vfio_pci_core_device *core,
 		    struct vfio_pci_region *region, struct vm_area_struct *vma)
 {
 	struct vfio_cxl_device *cxl = core_to_vfio_cxl(core);
 	u64 pgoff = vma->vm_pgoff &
 		    (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+	vm_flags_t flags;
 	u64 end;
+	int rc;
 
 	if (check_add_overflow(pgoff, vma_pages(vma), &end) ||
 	    end > cxl->decoder.size >> PAGE_SHIFT)
 		return -EINVAL;
+	rc = dpa_vm_flags(cxl, &flags);
+	if (rc)
+		return rc;
 
-	vma->vm_pgoff = dpa_first_pgoff(cxl) + pgoff;
 	vma->vm_private_data = cxl;
 	vma->vm_ops = &dpa_vm_ops;
 	/* As memremap() has it, which read() and write() go through */
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, flags | VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;
 }
 
@@ -148,16 +150,13 @@ static int dpa_mmap(struct vfio_pci_core_device *core,
 static int dpa_copy(struct vfio_cxl_device *cxl, u64 off, void *bounce,
 		    size_t len, bool iswrite)
 {
-	struct vfio_pci_core_device *core = &cxl->core;
-
-	guard(rwsem_read)(&core->memory_lock);
-	guard(rwsem_read)(&cxl->gate_lock);
-	if (!cxl->dpa || core->pm_runtime_engaged ||
-	    !__vfio_pci_memory_enabled(core))
+	guard(rwsem_read)(&cxl->gate.lock);
+	if (!cxl->gate.kaddr)
 		return -EIO;
+	vfio_cxl_gate_touch(cxl, off, len);
 	if (iswrite)
-		memcpy(cxl->dpa + off, bounce, len);
-	else if (copy_mc_to_kernel(bounce, cxl->dpa + off, len))
+		memcpy(cxl->gate.kaddr + off, bounce, len);
+	else if (copy_mc_to_kernel(bounce, cxl->gate.kaddr + off, len))
 		return -EIO;	/* poison */
 	return 0;
 }
@@ -170,7 +169,7 @@ static ssize_t dpa_rw(struct vfio_pci_core_device *core, char __user *buf,
 	size_t done = 0;
 	int rc = 0;
 
-	if (off >= cxl->decoder.size)
+	if (!DPA_RW || off >= cxl->decoder.size)
 		return -EINVAL;
 	count = min_t(u64, count, cxl->decoder.size - off);
 
@@ -227,7 +226,8 @@ static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 	first = PHYS_PFN(cxl->mem->hpa.start);
 	if (pfn < first || pfn - first >= cxl->decoder.size >> PAGE_SHIFT)
 		return -EFAULT;
-	*pgoff = dpa_first_pgoff(cxl) + pfn - first;
+	*pgoff = (VFIO_PCI_INDEX_TO_OFFSET(cxl->dpa_index) >> PAGE_SHIFT) +
+		 pfn - first;
 	/* The caller kills whoever this returns 0 for. */
 	if (*pgoff < vma->vm_pgoff || *pgoff - vma->vm_pgoff >= vma_pages(vma))
 		return -EFAULT;
@@ -235,80 +235,60 @@ static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 }
 
 /**
+ * vfio_cxl_is_dpa - whether a region is the device memory
+ * @cxl: device, open
+ * @index: region index
+ *
+ * Return: true if it is.
+ */
+bool vfio_cxl_is_dpa(struct vfio_cxl_device *cxl, unsigned int index)
+{
+	return cxl->dpa_index && index == cxl->dpa_index;
+}
+
+/**
  * vfio_cxl_register_dpa - offer the DPA region
- * @cxl: device, being opened
+ * @cxl: device, being opened, its gate closed
  *
  * Return: 0 or an error.
  */
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl)
 {
+	unsigned int index = VFIO_PCI_NUM_REGIONS + cxl->core.num_regions;
 	unsigned long first = PHYS_PFN(cxl->mem->hpa.start);
 	int rc;
 
 	rc = vfio_pci_core_register_dev_region(&cxl->core, VFIO_REGION_TYPE_CXL,
 					       VFIO_REGION_SUBTYPE_CXL,
 					       &dpa_regops, cxl->decoder.size,
-					       VFIO_REGION_INFO_FLAG_READ |
-					       VFIO_REGION_INFO_FLAG_WRITE |
+					       DPA_RW |
 					       VFIO_REGION_INFO_FLAG_MMAP,
 					       NULL);
 	if (rc)
 		return rc;
+	cxl->dpa_index = index;
 
-	cxl->pfn_space = (struct pfn_address_space) {
+	cxl->poison.space = (struct pfn_address_space) {
 		.node.start = first,
 		.node.last = first + (cxl->decoder.size >> PAGE_SHIFT) - 1,
 		.mapping = cxl->core.vdev.inode->i_mapping,
 		.pfn_to_vma_pgoff = dpa_pfn_to_vma_pgoff,
 	};
-	rc = register_pfn_address_space(&cxl->pfn_space);
+	rc = register_pfn_address_space(&cxl->poison.space);
 	if (rc && rc != -EOPNOTSUPP)
 		return rc;
-	cxl->pfn_registered = !rc;
+	cxl->poison.registered = !rc;
 	return 0;
 }
 
 /**
  * vfio_cxl_unregister_dpa - undo what the VFIO core does not
- * @cxl: device, being closed
+ * @cxl: device, being closed, its gate closed
  */
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl)
 {
-	if (cxl->pfn_registered)
-		unregister_pfn_address_space(&cxl->pfn_space);
-	cxl->pfn_registered = false;
-}
-
-/**
- * vfio_cxl_clear_dpa - zero all of the device memory with the CPU
- * @cxl: device, closed and quiet, with its decoder in place
- *
- * Return: 0, -ENOMEM when the memory cannot be mapped, or -EAGAIN when the
- * device was reset meanwhile: some of the zeroes may not have arrived.
- */
-int vfio_cxl_clear_dpa(struct vfio_cxl_device *cxl)
-{
-	void *dpa = memremap(cxl->mem->hpa.start, cxl->decoder.size,
-			     MEMREMAP_WB);
-	unsigned int seq;
-	int rc = 0;
-	u64 off;
-
-	if (!dpa)
-		return -ENOMEM;
-	scoped_guard(rwsem_read, &cxl->gate_lock)
-		seq = cxl->reset_seq;
-	for (off = 0; !rc && off < cxl->decoder.size; off += DPA_CHUNK) {
-		/* A reset waits for the piece, and nothing follows it. */
-		scoped_guard(rwsem_read, &cxl->gate_lock) {
-			if (seq & 1 || seq != cxl->reset_seq)
-				rc = -EAGAIN;
-			else
-				memset(dpa + off, 0, DPA_CHUNK);
-		}
-		cond_resched();
-	}
-	memunmap(dpa);
-	vm_unmap_aliases();
-	return rc;
+	if (cxl->poison.registered)
+		unregister_pfn_address_space(&cxl->poison.space);
+	cxl->poison.registered = false;
+	cxl->dpa_index = 0;
 }

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: CXL Reset
+ *
+ * What the Device DVSEC offers beside an ordinary function level reset (CXL
+ * r4.0 sec 9.7): it also resets CXL.cache and CXL.mem, and can clear the memory.
+ * It comes with no other reset, neither of the function nor of the link.
+ *
+ * A device may take up to 100 seconds for it. So a work item does it, holding
+ * no lock while it waits; the guest reads in Status2 when it is over, and a VMM
+ * that asked by VFIO_DEVICE_RESET can be killed while it waits. Config writes
+ * of the user are dropped meanwhile, as by a device in reset.
+ *
+ * Before it: the gate is closed, CPU caches are flushed, dma-bufs are revoked,
+ * transactions end, the IOMMU is told, and the device writes its own cache back.
+ */
+#include <linux/bitfield.h>
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/pci.h>
+
+#include "priv.h"
+
+/* How often Status2 is looked at */
+#define STATUS2_POLL_MS		10
+/* The specification sets no limit to writing a cache back; this is ours. */
+#define WRITE_BACK_TIMEOUT_MS	1000
+/* How long somebody else may hold the device before a reset gives up */
+#define DEVICE_LOCK_TIMEOUT_MS	5000
+
+/* CXL Reset Timeout: 10 ms to 100 s, in powers of ten */
+static unsigned int reset_timeout_ms(u32 cap)
+{
+	unsigned int ms = 10, n = FIELD_GET(CXL_DVSEC_CAP_RESET_TMO, cap);
+
+	for (n = min(n, 4U); n; n--)
+		ms *= 10;
+	return ms;
+}
+
+static void write_ctrl2(struct vfio_cxl_device *cxl, u16 val)
+{
+	pci_write_config_word(cxl->core.pdev,
+			      cxl->dvsec.pos + CXL_DVSEC_CTRL2_STATUS2, val);
+}
+
+/* Wait for a bit of Status2; while in reset a device need not answer. */
+static int wait_status2(struct vfio_cxl_device *cxl, const char *what,
+			u32 done, u32 failed, unsigned int limit_ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(limit_ms);
+	struct pci_dev *pdev = cxl->core.pdev;
+	bool late;
+	u32 val;
+
+	do {
+		late = time_after(jiffies, end);
+		pci_read_config_dword(pdev, cxl->dvsec.pos +
+				      CXL_DVSEC_CTRL2_STATUS2, &val);
+		if (!PCI_POSSIBLE_ERROR(val)) {
+			if (val & failed) {
+				dev_err_ratelimited(&pdev->dev, "%s failed: Status2 is %#x\n",
+						    what, val >> 16);
+				return -EIO;
+			}
+			if (val & done)
+				return 0;
+		}
+		if (READ_ONCE(cxl->cxl_reset.cancel))
+			return -ECANCELED;
+		msleep(STATUS2_POLL_MS);
+	} while (!late);
+	dev_err_ratelimited(&pdev->dev, "%s did not end in %u ms: Status2 is %#x\n",
+			    what, limit_ms, val >> 16);
+	return -ETIMEDOUT;
+}
+
+/* The device keeps caching disabled. */
+static int write_back(struct vfio_cxl_device *cxl)
+{
+	if (!(cxl->dvsec.cap & CXL_DVSEC_CAP_WBI))
+		return 0;
+	write_ctrl2(cxl, CXL_DVSEC_CTRL2_NO_CACHING);
+	write_ctrl2(cxl, CXL_DVSEC_CTRL2_NO_CACHING | CXL_DVSEC_CTRL2_WBI);
+	return wait_status2(cxl, "cache write-back",
+			    CXL_DVSEC_STATUS2_CACHE_INV, 0,
+			    WRITE_BACK_TIMEOUT_MS);
+}
+
+static u16 idle_ctrl2(struct vfio_cxl_device *cxl, bool caching_disabled)
+{
+	return cxl->dvsec.ctrl2 |
+	       (caching_disabled ? CXL_DVSEC_CTRL2_NO_CACHING : 0);
+}
+
+/**
+ * vfio_cxl_set_caching - have the device cache host memory, or not
+ * @cxl: device
+ * @disabled: what the guest wrote to Disable_Caching
+ *
+ * It is the guest's own device: what it is told of the cache is true.
+ */
+void vfio_cxl_set_caching(struct vfio_cxl_device *cxl, bool disabled)
+{
+	/* Not during a reset, whoever does it */
+	if (!pci_cfg_access_trylock(cxl->core.pdev))
+		return;
+	write_ctrl2(cxl, idle_ctrl2(cxl, disabled));
+	pci_cfg_access_unlock(cxl->core.pdev);
+}
+
+/**
+ * vfio_cxl_write_back - have the device write back and invalidate its cache
+ * @cxl: device, awake; the caller holds its config access
+ *
+ * What must be done before a reset that may drop it. Caching goes on afterwards
+ * as the guest, or else firmware, configured it.
+ *
+ * Return: 0 or an error, which has been logged.
+ */
+int vfio_cxl_write_back(struct vfio_cxl_device *cxl)
+{
+	bool disabled;
+	int rc;
+
+	if (!(cxl->dvsec.cap & CXL_DVSEC_CAP_WBI))
+		return 0;
+	scoped_guard(mutex, &cxl->virt.lock)
+		disabled = vfio_cxl_dvsec_caching_disabled(&cxl->virt.dvsec);
+	rc = write_back(cxl);
+	write_ctrl2(cxl, idle_ctrl2(cxl, disabled));
+	return rc;
+}
+
+/**
+ * vfio_cxl_guest_write_back - the same, asked for by the guest's doorbell
+ * @cxl: device
+ *
+ * Return: 0 or an error; -EAGAIN during a reset, whoever does it.
+ */
+int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl)
+{
+	int rc;
+
+	if (!pci_cfg_access_trylock(cxl->core.pdev))
+		return -EAGAIN;
+	rc = vfio_cxl_write_back(cxl);
+	pci_cfg_access_unlock(cxl->core.pdev);
+	return rc;
+}
+
+/*
+ * Nobody waits for the device's lock here: an unbind waits for us with it held.
+ * While it is held no other reset runs.
+ */
+static int lock_device(struct vfio_cxl_device *cxl)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(DEVICE_LOCK_TIMEOUT_MS);
+
+	while (!pci_dev_trylock(cxl->core.pdev)) {
+		if (READ_ONCE(cxl->cxl_reset.cancel))
+			return -ECANCELED;
+		if (time_after(jiffies, end)) {
+			dev_err_ratelimited(&cxl->core.pdev->dev, "no CXL Reset: somebody else has held the device for %u ms\n",
+					    DEVICE_LOCK_TIMEOUT_MS);
+			return -EAGAIN;
+		}
+		msleep(STATUS2_POLL_MS);
+	}
+	return 0;
+}
+
+/*
+ * The function is ours, awake, and its memory out of reach. Config space is as
+ * before afterwards; decoders and Mem_Enable may be lost.
+ */
+static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
+{
+	u16 ctrl2 = CXL_DVSEC_CTRL2_NO_CACHING;
+	struct pci_dev *pdev = cxl->core.pdev;
+	struct pci_saved_state *saved;
+	int rc, locked;
+
+	rc = lock_device(cxl);
+	if (rc)
+		return rc;
+	rc = pci_save_state(pdev);
+	saved = rc ? NULL : pci_store_saved_state(pdev);
+	if (!saved) {
+		pci_dev_unlock(pdev);
+		return rc ?: -ENOMEM;
+	}
+	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+	pci_dev_unlock(pdev);
+
+	if (!pci_wait_for_pending_transaction(pdev))
+		pci_warn(pdev, "CXL Reset with transactions pending\n");
+	rc = pci_dev_reset_iommu_prepare(pdev);
+	if (rc) {
+		pci_err(pdev, "cannot stop the IOMMU for CXL Reset: %d\n", rc);
+		goto out_restore;
+	}
+
+	/* What cannot be written back is lost in the reset: logged, no more. */
+	(void)write_back(cxl);
+	if (mem_clr)
+		ctrl2 |= CXL_DVSEC_CTRL2_MEM_CLR;
+	write_ctrl2(cxl, ctrl2);
+	write_ctrl2(cxl, ctrl2 | CXL_DVSEC_CTRL2_RESET);
+	rc = wait_status2(cxl, "CXL Reset", CXL_DVSEC_STATUS2_RESET_DONE,
+			  CXL_DVSEC_STATUS2_RESET_ERR,
+			  reset_timeout_ms(cxl->dvsec.cap));
+	pci_dev_reset_iommu_done(pdev);
+
+out_restore:
+	locked = lock_device(cxl);
+	write_ctrl2(cxl, cxl->dvsec.ctrl2);
+	if (!pci_load_and_free_saved_state(pdev, &saved))
+		pci_restore_state(pdev);
+	if (!locked)
+		pci_dev_unlock(pdev);
+	return rc;
+}
+
+/* -EAGAIN: not reset, but left in order by whoever came between */
+static int do_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
+{
+	unsigned int seq;
+	bool active;
+	int rc;
+
+	vfio_cxl_reset_begin(cxl);
+	seq = vfio_cxl_reset_seq(cxl, &active);
+	if (cxl->committed)
+		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_IN_RESET);
+	rc = issue_cxl_reset(cxl, clear);
+	/* Another reset meanwhile: what this one did no longer counts. */
+	if (!rc && seq != vfio_cxl_reset_seq(cxl, &active))
+		rc = -EAGAIN;
+	vfio_cxl_reset_end(cxl);
+
+	atomic_long_inc(&cxl->stats.cxl_resets);
+	if (rc)
+		atomic_long_inc(&cxl->stats.cxl_resets_failed);
+	return rc;
+}
+
+/* The gate after a CXL Reset; @rc is its result. */
+static void reset_over(struct vfio_cxl_device *cxl, int rc)
+{
+	if (!cxl->committed)
+		return;
+	if (!rc || rc == -EAGAIN) {
+		vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_IN_RESET |
+				      (rc ? 0 : VFIO_CXL_GATE_RESET_FAILED));
+		return;
+	}
+	vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_RESET_FAILED);
+	vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_IN_RESET);
+	dev_err_ratelimited(&cxl->core.pdev->dev, "CXL Reset: error %d; memory stays closed until a reset succeeds\n",
+			    rc);
+}
+
+/* A reset of the guest's keeps what the specification's Table 8-1 says. */
+static void update_virt(struct vfio_cxl_device *cxl, int rc)
+{
+	bool disabled;
+
+	scoped_guard(mutex, &cxl->virt.lock) {
+		if (!rc && cxl->committed)
+			(void)vfio_cxl_hdm_cxl_reset(&cxl->virt.hdm);
+		if (!rc)
+			vfio_cxl_dvsec_cxl_reset(&cxl->virt.dvsec);
+		vfio_cxl_dvsec_done(&cxl->virt.dvsec, VFIO_CXL_DVSEC_RESET, !rc);
+		disabled = vfio_cxl_dvsec_caching_disabled(&cxl->virt.dvsec);
+	}
+	/* As the guest has it now, which may have changed it meanwhile */
+	vfio_cxl_set_caching(cxl, disabled);
+}
+
+static void cxl_reset_work(struct work_struct *work)
+{
+	struct vfio_cxl_device *cxl = container_of(work, struct vfio_cxl_device,
+						   cxl_reset.work);
+	unsigned int flags = cxl->cxl_reset.flags;
+	int rc;
+
+	rc = do_cxl_reset(cxl, flags & VFIO_CXL_RESET_CLEAR);
+	cxl->cxl_reset.rc = rc;
+	reset_over(cxl, rc);
+	if (!rc)
+		flush_delayed_work(&cxl->gate.settle);
+	if (flags & VFIO_CXL_RESET_KEEP)
+		update_virt(cxl, rc);
+	else
+		vfio_cxl_virt_init(cxl);
+	WRITE_ONCE(cxl->cxl_reset.busy, false);
+	complete_all(&cxl->cxl_reset.done);
+}
+
+/**
+ * vfio_cxl_cxl_reset_init - set up the work item
+ * @cxl: device, being allocated
+ */
+void vfio_cxl_cxl_reset_init(struct vfio_cxl_device *cxl)
+{
+	INIT_WORK(&cxl->cxl_reset.work, cxl_reset_work);
+	init_completion(&cxl->cxl_reset.done);
+	complete_all(&cxl->cxl_reset.done);
+}
+
+/**
+ * vfio_cxl_can_cxl_reset - whether the device can do a CXL Reset
+ * @cxl: device
+ * @clear: one that clears the memory. The specification promises that for
+ *	volatile memory only.
+ *
+ * Return: true if it can.
+ */
+bool vfio_cxl_can_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
+{
+	u32 size_lo = cxl->dvsec.hw[CXL_DVSEC_RANGE1_SIZE_LO / 4];
+
+	if (!(cxl->dvsec.cap & CXL_DVSEC_CAP_RESET))
+		return false;
+	return !clear ||
+	       (cxl->dvsec.cap & CXL_DVSEC_CAP_RESET_MEM_CLR &&
+		FIELD_GET(CXL_DVSEC_MEDIA_TYPE, size_lo) ==
+		CXL_DVSEC_MEDIA_VOLATILE);
+}
+
+/**
+ * vfio_cxl_cxl_reset_start - start a CXL Reset
+ * @cxl: device, open; the caller holds own.lock
+ * @flags: %VFIO_CXL_RESET_KEEP and so on
+ *
+ * On return no access to the memory can begin. Status2 of the virtual DVSEC
+ * tells the end, and vfio_cxl_cxl_reset_wait() waits for it.
+ *
+ * Return: 0; -EBUSY while another one is in progress; -EIO for a device that
+ * sleeps.
+ */
+int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags)
+{
+	lockdep_assert_held(&cxl->own.lock);
+
+	if (READ_ONCE(cxl->cxl_reset.busy))
+		return -EBUSY;
+	if (vfio_cxl_is_asleep(cxl))
+		return -EIO;
+	if (cxl->committed)
+		vfio_cxl_gate_shut(cxl, VFIO_CXL_GATE_IN_RESET);
+	cxl->cxl_reset.flags = flags;
+	reinit_completion(&cxl->cxl_reset.done);
+	WRITE_ONCE(cxl->cxl_reset.busy, true);
+	queue_work(system_long_wq, &cxl->cxl_reset.work);
+	return 0;
+}
+
+/**
+ * vfio_cxl_cxl_reset_wait - wait for the end of a CXL Reset, if there is one
+ * @cxl: device; the caller holds no lock
+ *
+ * Return: what came of it, or -EINTR when killed.
+ */
+int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl)
+{
+	if (wait_for_completion_killable(&cxl->cxl_reset.done))
+		return -EINTR;
+	return cxl->cxl_reset.rc;
+}
+
+/**
+ * vfio_cxl_cxl_reset_cancel - have no work item touch the device any more
+ * @cxl: device, being closed
+ *
+ * A CXL Reset is left alone, and counts as failed.
+ */
+void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
+{
+	WRITE_ONCE(cxl->cxl_reset.cancel, true);
+	flush_work(&cxl->cxl_reset.work);
+	cancel_delayed_work_sync(&cxl->gate.settle);
+	WRITE_ONCE(cxl->cxl_reset.cancel, false);
+}
+
+/**
+ * vfio_cxl_cxl_reset_now - CXL Reset of a device that nobody has open
+ * @cxl: device, in D0
+ * @clear: clear the memory
+ *
+ * Return: 0 when it is reset, and clear; or an error.
+ */
+int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear)
+{
+	int rc;
+
+	if (!vfio_cxl_can_cxl_reset(cxl, clear))
+		return -EOPNOTSUPP;
+	rc = do_cxl_reset(cxl, clear);
+	reset_over(cxl, rc);
+	return rc;
+}

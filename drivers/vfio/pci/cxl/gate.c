@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: The gate to the device memory
+ *
+ * CPUs reach the device memory through user mappings (region.c) and through one
+ * kernel mapping, devices through dma-bufs (dmabuf.c). All go through one gate,
+ * which has a set of reasons to be closed and is open while there is none.
+ * Documentation/driver-api/vfio-cxl.rst has the table.
+ *
+ * What closes the gate closes it before the event reaches the device: no CPU
+ * has a translation afterwards, dma-bufs are revoked, and what the CPU caches
+ * hold of the memory has been written back (cache.c).
+ *
+ * The kernel mapping exists as long as the gate is open. It also holds the
+ * write-back memory type that x86 gives to the PFNs that faults insert.
+ *
+ * The VFIO core knows nothing of the gate. PCI Memory Space Enable is no reason
+ * to close it: CXL.mem does not depend on it.
+ */
+#include <linux/eventfd.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <linux/vfio_cxl.h>
+
+#include "priv.h"
+
+static const struct {
+	const char *name;
+	u32 user;
+} gate_reasons[VFIO_CXL_GATE_REASONS] = {
+	{ "not open", 0 },
+	{ "in reset", VFIO_CXL_MEM_RESET },
+	{ "settling", VFIO_CXL_MEM_RESET },
+	{ "reset failed", VFIO_CXL_MEM_RESET_FAILED },
+	{ "suspended", VFIO_CXL_MEM_SUSPENDED },
+	{ "no decoder", VFIO_CXL_MEM_NO_DECODER },
+	{ "link frozen", VFIO_CXL_MEM_LINK_FROZEN },
+};
+
+/**
+ * vfio_cxl_gate_reason_name - name of a reason, for people
+ * @bit: its bit number, below %VFIO_CXL_GATE_REASONS
+ *
+ * Return: a constant string.
+ */
+const char *vfio_cxl_gate_reason_name(unsigned int bit)
+{
+	return gate_reasons[bit].name;
+}
+
+/**
+ * vfio_cxl_gate_user_reasons - what user space is told of the reasons
+ * @reasons: %VFIO_CXL_GATE_IN_RESET and so on
+ *
+ * Return: %VFIO_CXL_MEM_RESET and so on.
+ */
+u32 vfio_cxl_gate_user_reasons(unsigned int reasons)
+{
+	u32 user = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(gate_reasons); i++)
+		if (reasons & BIT(i))
+			user |= gate_reasons[i].user;
+	return user;
+}
+
+static void gate_set(struct vfio_cxl_device *cxl, unsigned int reasons)
+{
+	unsigned int old = cxl->gate.reasons;
+
+	lockdep_assert_held_write(&cxl->gate.lock);
+
+	if (reasons == old)
+		return;
+	cxl->gate.reasons = reasons;
+	pci_dbg(cxl->core.pdev, "gate: reasons %#x -> %#x\n", old, reasons);
+	wake_up_all(&cxl->gate.wait);
+	if (cxl->gate.eventfd && vfio_cxl_gate_user_reasons(old) !=
+				 vfio_cxl_gate_user_reasons(reasons))
+		eventfd_signal(cxl->gate.eventfd);
+}
+
+/**
+ * vfio_cxl_gate_init - set up a gate that is closed
+ * @cxl: device, being allocated
+ */
+void vfio_cxl_gate_init(struct vfio_cxl_device *cxl)
+{
+	mutex_init(&cxl->gate.close_lock);
+	init_rwsem(&cxl->gate.lock);
+	spin_lock_init(&cxl->gate.touched_lock);
+	init_waitqueue_head(&cxl->gate.wait);
+	cxl->gate.touched_lo = U64_MAX;
+	cxl->gate.reasons = VFIO_CXL_GATE_NOT_OPEN;
+}
+
+/**
+ * vfio_cxl_gate_opened - begin to count for a new user, or end
+ * @cxl: device, being opened or closed
+ */
+void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl)
+{
+	struct eventfd_ctx *old;
+
+	scoped_guard(rwsem_write, &cxl->gate.lock) {
+		old = cxl->gate.eventfd;
+		cxl->gate.eventfd = NULL;
+		cxl->gate.closures = 0;
+	}
+	if (old)
+		eventfd_ctx_put(old);
+}
+
+/**
+ * vfio_cxl_gate_touch - remember that CPU caches may hold lines of the memory
+ * @cxl: device; the caller holds gate.lock
+ * @off: DPA of the first byte
+ * @len: bytes
+ */
+void vfio_cxl_gate_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
+{
+	guard(spinlock)(&cxl->gate.touched_lock);
+	cxl->gate.touched_lo = min(cxl->gate.touched_lo, off);
+	cxl->gate.touched_hi = max(cxl->gate.touched_hi, off + len);
+}
+
+/**
+ * vfio_cxl_gate_shut - let no access begin from now on
+ * @cxl: device
+ * @reasons: added to those that there are
+ *
+ * On return no user has a translation. What remains to be done before the
+ * device may be disturbed is vfio_cxl_gate_flush(), which takes longer.
+ */
+void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons)
+{
+	guard(rwsem_write)(&cxl->gate.lock);
+
+	if (cxl->gate.kaddr) {
+		unmap_mapping_range(cxl->core.vdev.inode->i_mapping,
+				    VFIO_PCI_INDEX_TO_OFFSET(cxl->dpa_index),
+				    cxl->decoder.size, true);
+		cxl->gate.stale = cxl->gate.kaddr;
+		cxl->gate.kaddr = NULL;
+		cxl->gate.closures++;
+	}
+	gate_set(cxl, cxl->gate.reasons | reasons);
+}
+
+/**
+ * vfio_cxl_gate_flush - leave no trace of the memory in CPUs and IOMMU
+ * @cxl: device, after vfio_cxl_gate_shut()
+ *
+ * Writes back and drops what CPU caches hold, removes the kernel mapping and
+ * revokes dma-bufs. Nothing is written back over a link that is frozen: the
+ * lines stay to be flushed later.
+ */
+void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl)
+{
+	void *kaddr;
+	bool frozen;
+
+	scoped_guard(mutex, &cxl->gate.close_lock) {
+		scoped_guard(rwsem_write, &cxl->gate.lock) {
+			kaddr = cxl->gate.stale;
+			cxl->gate.stale = NULL;
+			frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
+		}
+		if (kaddr) {
+			if (!frozen)
+				vfio_cxl_flush_cpu_caches(cxl, kaddr);
+			memunmap(kaddr);
+			/* Also from the TLBs: the kernel does that lazily. */
+			vm_unmap_aliases();
+		}
+	}
+	vfio_cxl_dmabuf_revoke(cxl);
+}
+
+/**
+ * vfio_cxl_gate_block - close the gate
+ * @cxl: device
+ * @reasons: %VFIO_CXL_GATE_IN_RESET and so on, added to those that there are
+ *
+ * May sleep, but not for the device. On return the memory is out of reach, and
+ * the event may happen.
+ */
+void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
+{
+	vfio_cxl_gate_shut(cxl, reasons);
+	vfio_cxl_gate_flush(cxl);
+}
+
+/**
+ * vfio_cxl_gate_unblock - take back reasons for which the gate is closed
+ * @cxl: device
+ * @reasons: that are no more; with the last one the gate opens
+ *
+ * A dma-buf that was mapped while the gate was closed is revoked once more: the
+ * VFIO core, whose dma-bufs they are, cannot be told to refuse that. If the
+ * kernel cannot map the memory it stays closed, without a decoder.
+ */
+void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
+{
+	unsigned int left = READ_ONCE(cxl->gate.reasons);
+
+	if (left && !(left & ~reasons))
+		vfio_cxl_gate_flush(cxl);
+
+	guard(rwsem_write)(&cxl->gate.lock);
+	left = cxl->gate.reasons & ~reasons;
+	if (!left && !cxl->gate.kaddr) {
+		cxl->gate.kaddr = memremap(cxl->mem->hpa.start,
+					   cxl->decoder.size, MEMREMAP_WB);
+		if (!cxl->gate.kaddr) {
+			pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; it stays closed\n",
+				cxl->decoder.size);
+			left = VFIO_CXL_GATE_NO_DECODER;
+		}
+	}
+	gate_set(cxl, left);
+}
+
+/**
+ * vfio_cxl_reset_begin - note that a reset begins
+ * @cxl: device
+ */
+void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl)
+{
+	guard(rwsem_write)(&cxl->gate.lock);
+	cxl->gate.seq++;
+	cxl->gate.resets++;
+	atomic_long_inc(&cxl->stats.resets);
+}
+
+/**
+ * vfio_cxl_reset_end - note that a reset that began is over
+ * @cxl: device
+ */
+void vfio_cxl_reset_end(struct vfio_cxl_device *cxl)
+{
+	guard(rwsem_write)(&cxl->gate.lock);
+	cxl->gate.seq++;
+	if (!WARN_ON_ONCE(!cxl->gate.resets))
+		cxl->gate.resets--;
+}
+
+/**
+ * vfio_cxl_reset_seq - tell whether there was a reset in between
+ * @cxl: device
+ * @active: set to whether one is in progress now
+ *
+ * Return: a number that another reset changes.
+ */
+unsigned int vfio_cxl_reset_seq(struct vfio_cxl_device *cxl, bool *active)
+{
+	guard(rwsem_read)(&cxl->gate.lock);
+	*active = cxl->gate.resets ||
+		  cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
+	return cxl->gate.seq;
+}
+
+static int gate_get(struct vfio_cxl_device *cxl,
+		    struct vfio_device_feature_cxl_mem __user *arg)
+{
+	struct vfio_device_feature_cxl_mem mem = { .eventfd = -1 };
+
+	scoped_guard(rwsem_read, &cxl->gate.lock) {
+		mem.reasons = vfio_cxl_gate_user_reasons(cxl->gate.reasons);
+		mem.closures = cxl->gate.closures;
+	}
+	return copy_to_user(arg, &mem, sizeof(mem)) ? -EFAULT : 0;
+}
+
+static int gate_set_eventfd(struct vfio_cxl_device *cxl,
+			    struct vfio_device_feature_cxl_mem __user *arg)
+{
+	struct vfio_device_feature_cxl_mem mem;
+	struct eventfd_ctx *ctx = NULL;
+
+	if (copy_from_user(&mem, arg, sizeof(mem)))
+		return -EFAULT;
+	if (mem.reasons || mem.closures || mem.eventfd < -1)
+		return -EINVAL;
+	if (mem.eventfd >= 0)
+		ctx = eventfd_ctx_fdget(mem.eventfd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+
+	scoped_guard(rwsem_write, &cxl->gate.lock)
+		swap(ctx, cxl->gate.eventfd);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
+}
+
+/**
+ * vfio_cxl_gate_feature - %VFIO_DEVICE_FEATURE_CXL_MEM
+ * @cxl: device
+ * @flags: feature, and what to do with it
+ * @arg: &struct vfio_device_feature_cxl_mem
+ * @argsz: its size
+ *
+ * Return: as ioctl(2); -ENOTTY for a device without memory.
+ */
+int vfio_cxl_gate_feature(struct vfio_cxl_device *cxl, u32 flags,
+			  void __user *arg, size_t argsz)
+{
+	int rc;
+
+	if (!cxl->committed)
+		return -ENOTTY;
+	rc = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET |
+				VFIO_DEVICE_FEATURE_SET,
+				sizeof(struct vfio_device_feature_cxl_mem));
+	if (rc != 1)
+		return rc;
+	return flags & VFIO_DEVICE_FEATURE_GET ? gate_get(cxl, arg) :
+						 gate_set_eventfd(cxl, arg);
+}
