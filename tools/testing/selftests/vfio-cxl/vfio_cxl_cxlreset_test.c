@@ -4,8 +4,13 @@
  * and by VFIO_DEVICE_RESET; and devices that fail in them, which an emulator
  * has to play.
  */
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #define VFIO_CXL_OWN_FIXTURE
@@ -26,12 +31,22 @@ static void dv_put(struct vfio_cxl_dev *dev, __u32 off, __u16 val)
 		      vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) + off, 2, val);
 }
 
+/* What Status2 says of a reset: nothing while it is in progress */
+static __u16 reset_status(struct vfio_cxl_dev *dev)
+{
+	return dv_get(dev, DVSEC_STATUS2) &
+	       (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR);
+}
+
 /* What the guest gets to see of a reset that it asks for with @bits */
 static __u16 guest_reset(struct vfio_cxl_dev *dev, __u16 bits)
 {
+	unsigned int i;
+
 	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_RESET | bits);
-	return dv_get(dev, DVSEC_STATUS2) &
-	       (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR);
+	for (i = 0; i < 3000 && !reset_status(dev); i++)
+		usleep(10000);
+	return reset_status(dev);
 }
 
 static void expect_open(struct __test_metadata *_metadata,
@@ -83,8 +98,8 @@ static void expect_restored(struct __test_metadata *_metadata,
 }
 
 /*
- * Guards: config.c dvsec_write(); reset.c vfio_cxl_reset_prepare(),
- * cxl_reset(), vfio_cxl_reset_done(); dvsec.c dvsec_ring()
+ * Guards: config.c dvsec_write(); cxl_reset.c issue_cxl_reset(),
+ * cxl_reset_work(); dvsec.c dvsec_ring()
  */
 TEST_F(reset, guest_keeps_memory)
 {
@@ -103,7 +118,7 @@ TEST_F(reset, guest_keeps_memory)
 	expect_restored(_metadata, dev, self->before);
 }
 
-/* Guards: the same; VFIO_CXL_DVSEC_MEM_CLR, VFIO_CXL_RESET_CLEAR */
+/* Guards: the same; %VFIO_CXL_DVSEC_MEM_CLR, %VFIO_CXL_RESET_CLEAR */
 TEST_F(reset, guest_clears_memory)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -116,25 +131,130 @@ TEST_F(reset, guest_clears_memory)
 	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	expect_restored(_metadata, dev, self->before);
 
-	/* The bit stays, so the next one clears, too; and without it not */
+	/* The reset takes the bit, so the next one keeps the memory. */
 	vfio_cxl_fill(p, LEN, 84);
-	EXPECT_EQ(DVSEC_CTRL2_MEM_CLR, dv_get(dev, DVSEC_CTRL2));
-	dv_put(dev, DVSEC_CTRL2, 0);
+	EXPECT_EQ(0, dv_get(dev, DVSEC_CTRL2));
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 84));
 }
 
-/* CONFIG_LOCK does not take resets away. Guards: dvsec.c dvsec_ring() */
+/*
+ * CONFIG_LOCK takes neither resets away nor Mem_Clr.
+ *
+ * Guards: dvsec.c dvsec_ring(), dvsec_regs[]
+ */
 TEST_F(reset, guest_in_spite_of_lock)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xtenant(dev, 84);
 
 	dv_put(dev, DVSEC_LOCK, 1);
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
 	EXPECT_EQ(1, dv_get(dev, DVSEC_LOCK));
+	if (!(self->cap & DVSEC_CAP_MEM_CLR))
+		return;
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 84));
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, DVSEC_CTRL2_MEM_CLR));
+	EXPECT_TRUE(vfio_cxl_zero(p, LEN));
 }
 
-/* Guards: reset.c vfio_cxl_write_back(); dvsec.c vfio_cxl_dvsec_done() */
+/*
+ * What CXL r4.0 Table 8-1 says of the registers: Mem_Enable and HDM Decoder
+ * Enable go, a decoder that is not locked is uncommitted.
+ *
+ * Guards: dvsec.c vfio_cxl_dvsec_cxl_reset(); hdm.c vfio_cxl_hdm_cxl_reset()
+ */
+TEST_F(reset, guest_finds_registers_reset)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+
+	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
+	vfio_cxl_hdm_put(dev, HDM_GLOBAL, 2);
+	dv_put(dev, DVSEC_CTRL, 4);
+	ASSERT_NE(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_COMMITTED);
+	ASSERT_EQ(4, dv_get(dev, DVSEC_CTRL) & 4);
+	ASSERT_EQ(2, vfio_cxl_hdm_get(dev, HDM_GLOBAL) & 2);
+
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_COMMITTED);
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_BASE_HI(0)));
+	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_GLOBAL) & 2);
+	EXPECT_EQ(0, dv_get(dev, DVSEC_CTRL) & 4);
+}
+
+/*
+ * The doorbell returns at once, the memory is out of reach from then on, and
+ * the feature and its eventfd tell until when.
+ *
+ * Guards: cxl_reset.c vfio_cxl_cxl_reset_start(); gate.c gate_set(), gate_get()
+ */
+TEST_F(reset, doorbell_does_not_wait)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xtenant(dev, 86);
+	int efd = eventfd(0, EFD_NONBLOCK);
+	struct vfio_device_feature_cxl_mem mem;
+	__u64 began, told, closures;
+	struct pollfd pfd = { .fd = efd, .events = POLLIN };
+
+	if (!vfio_cxl_emulate("x-mem-active-delay", "1500"))
+		SKIP(return, "needs an emulated device");
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	EXPECT_EQ(0, mem.reasons);
+	closures = mem.closures;
+	ASSERT_EQ(0, vfio_cxl_mem_set(dev, efd));
+
+	began = vfio_cxl_now_ms();
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_RESET);
+	EXPECT_GT(1000, vfio_cxl_now_ms() - began);
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	EXPECT_EQ(VFIO_CXL_MEM_RESET, mem.reasons);
+	EXPECT_EQ(closures + 1, mem.closures);
+	vfio_cxl_expect_closed(_metadata, dev, p);
+	EXPECT_EQ(8, read(efd, &told, 8));
+
+	EXPECT_EQ(1, poll(&pfd, 1, 60000));
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	EXPECT_EQ(0, mem.reasons);
+	EXPECT_EQ(closures + 1, mem.closures);
+	EXPECT_LE(1500, vfio_cxl_now_ms() - began);
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 86));
+	close(efd);
+}
+
+/*
+ * Whoever waits for a device can be killed: the VMM in VFIO_DEVICE_RESET, and
+ * one that touches memory.
+ *
+ * Guards: cxl_reset.c vfio_cxl_cxl_reset_wait(); region.c dpa_huge_fault()
+ */
+TEST_F(reset, killed_while_it_waits)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xtenant(dev, 88);
+	__u64 began;
+	pid_t pid;
+	int status;
+
+	if (!vfio_cxl_emulate("x-cxl-reset-fail", "stuck"))
+		SKIP(return, "needs an emulated device");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ioctl(dev->fd, VFIO_DEVICE_RESET);
+		_exit(0);
+	}
+	usleep(300000);
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
+	began = vfio_cxl_now_ms();
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status) || WIFEXITED(status));
+	EXPECT_GT(5000, vfio_cxl_now_ms() - began);
+	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
+}
+
+/* Guards: cxl_reset.c vfio_cxl_write_back(); dvsec.c vfio_cxl_dvsec_done() */
 TEST_F(reset, guest_writes_back)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -151,6 +271,9 @@ TEST_F(reset, guest_writes_back)
 	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_NO_CACHE | DVSEC_CTRL2_WBI);
 	EXPECT_EQ(DVSEC_CTRL2_NO_CACHE, dv_get(dev, DVSEC_CTRL2));
 	EXPECT_NE(0, dv_get(dev, DVSEC_STATUS2) & DVSEC_STATUS2_INV);
+	/* It is the device's own cache that is off now. */
+	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
+	EXPECT_EQ(DVSEC_CTRL2_NO_CACHE, (__u16)after);
 	dv_put(dev, DVSEC_CTRL2, 0);
 	EXPECT_EQ(0, dv_get(dev, DVSEC_STATUS2) & DVSEC_STATUS2_INV);
 
@@ -160,7 +283,7 @@ TEST_F(reset, guest_writes_back)
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 85));
 }
 
-/* Guards: reset.c vfio_cxl_reset_done(), %VFIO_CXL_IN_RESET, reset_rc */
+/* Guards: cxl_reset.c reset_over(), %VFIO_CXL_GATE_RESET_FAILED */
 TEST_F(reset, failed_reset_leaves_it_closed)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -181,7 +304,7 @@ TEST_F(reset, failed_reset_leaves_it_closed)
 	expect_restored(_metadata, dev, self->before);
 }
 
-/* Guards: reset.c wait_status2(), the time that the device itself gives */
+/* Guards: cxl_reset.c wait_status2(), the time that the device itself gives */
 TEST_F(reset, reset_that_does_not_end)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -244,7 +367,7 @@ TEST_F(reset, close_resets)
 	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
 }
 
-/* Guards: decoder.c vfio_cxl_wait_mem_active() */
+/* Guards: settle.c settle_work() */
 TEST_F(reset, slow_memory_is_waited_for)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -253,11 +376,13 @@ TEST_F(reset, slow_memory_is_waited_for)
 	if (!vfio_cxl_emulate("x-mem-active-delay", "800"))
 		SKIP(return, "needs an emulated device");
 	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	vfio_cxl_expect_closed(_metadata, dev, p);
+	EXPECT_EQ(0, vfio_cxl_mem_wait(dev));
 	EXPECT_EQ(0, vfio_cxl_touch(p, false));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 95));
 }
 
-/* Guards: the same, its end; main.c vfio_cxl_check_decoder() */
+/* Guards: the same, settle_timed_out() */
 TEST_F(reset, memory_that_is_too_slow)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -266,6 +391,7 @@ TEST_F(reset, memory_that_is_too_slow)
 	if (!vfio_cxl_emulate("x-mem-active-delay", "600000"))
 		SKIP(return, "needs an emulated device");
 	guest_reset(dev, 0);
+	EXPECT_EQ(VFIO_CXL_MEM_NO_DECODER, vfio_cxl_mem_wait(dev));
 	vfio_cxl_expect_closed(_metadata, dev, p);
 	ASSERT_TRUE(vfio_cxl_emulate("x-mem-active-delay", "0"));
 	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
@@ -276,7 +402,7 @@ TEST_F(reset, memory_that_is_too_slow)
  * An FLR must not touch CXL.mem. From a device that does not know that, the
  * decoder is put back.
  *
- * Guards: decoder.c decoder_recommit()
+ * Guards: state.c decoder_restore()
  */
 TEST_F(reset, flr_that_loses_the_decoder)
 {

@@ -171,8 +171,9 @@ TEST_F(cxl, config_lock)
 
 	dv_put(dev, DVSEC_CTRL, 2, (__u16)~ctrl);
 	EXPECT_EQ(ctrl, dv_get(dev, DVSEC_CTRL, 2));
-	dv_put(dev, DVSEC_CTRL2, 2, 1);
-	EXPECT_EQ(ctrl2, dv_get(dev, DVSEC_CTRL2, 2));
+	/* Control2 is not locked. */
+	dv_put(dev, DVSEC_CTRL2, 2, ctrl2 ^ DVSEC_CTRL2_MEM_CLR);
+	EXPECT_EQ(ctrl2 ^ DVSEC_CTRL2_MEM_CLR, dv_get(dev, DVSEC_CTRL2, 2));
 	dv_put(dev, DVSEC_RANGE1_BASE_HI, 4, 0x99);
 	dv_put(dev, DVSEC_RANGE1_BASE_LO, 4, 0xf0000000);
 	EXPECT_EQ(0x12, dv_get(dev, DVSEC_RANGE1_BASE_HI, 4));
@@ -230,6 +231,8 @@ static void scribble(struct vfio_cxl_dev *dev, __u16 pos)
 		vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, ~0U);
 		vfio_cxl_xput(dev, &dev->cfg, pos + off, 4, 0);
 	}
+	/* A CXL Reset that was started is not over yet. */
+	vfio_cxl_mem_wait(dev);
 }
 
 static void expect_same_config(struct __test_metadata *_metadata, __u16 dvsec,

@@ -204,7 +204,7 @@ FIXTURE_TEARDOWN_PARENT(method)
 		reset_method(self->old, NULL, 0);
 }
 
-/* Guards: decoder.c vfio_cxl_restore_decoder(), the second half */
+/* Guards: state.c vfio_cxl_state_restore_decoder(), the second half */
 TEST_F(method, decoder_is_restored)
 {
 	__u32 before[PHYSICAL], after[PHYSICAL], i;

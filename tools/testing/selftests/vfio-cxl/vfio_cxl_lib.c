@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -400,6 +401,57 @@ bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev)
 		      ctl | PCI_EXP_DEVCTL_BCR_FLR);
 	usleep(100 * 1000);
 	return true;
+}
+
+static int mem_feature(struct vfio_cxl_dev *dev, __u32 op,
+		       struct vfio_device_feature_cxl_mem *mem)
+{
+	__u64 buf[(sizeof(struct vfio_device_feature) + sizeof(*mem) + 7) / 8] = {};
+	struct vfio_device_feature *feature = (void *)buf;
+
+	feature->argsz = sizeof(*feature) + sizeof(*mem);
+	feature->flags = op | VFIO_DEVICE_FEATURE_CXL_MEM;
+	memcpy(feature->data, mem, sizeof(*mem));
+	if (ioctl(dev->fd, VFIO_DEVICE_FEATURE, feature))
+		return -errno;
+	memcpy(mem, feature->data, sizeof(*mem));
+	return 0;
+}
+
+int vfio_cxl_mem_get(struct vfio_cxl_dev *dev,
+		     struct vfio_device_feature_cxl_mem *mem)
+{
+	*mem = (struct vfio_device_feature_cxl_mem) {};
+	return mem_feature(dev, VFIO_DEVICE_FEATURE_GET, mem);
+}
+
+int vfio_cxl_mem_set(struct vfio_cxl_dev *dev, int eventfd)
+{
+	struct vfio_device_feature_cxl_mem mem = { .eventfd = eventfd };
+
+	return mem_feature(dev, VFIO_DEVICE_FEATURE_SET, &mem);
+}
+
+__u32 vfio_cxl_mem_wait(struct vfio_cxl_dev *dev)
+{
+	struct vfio_device_feature_cxl_mem mem = {};
+	unsigned int i;
+
+	for (i = 0; i < 30000; i++) {
+		if (vfio_cxl_mem_get(dev, &mem) ||
+		    !(mem.reasons & VFIO_CXL_MEM_RESET))
+			break;
+		usleep(10000);
+	}
+	return mem.reasons;
+}
+
+__u64 vfio_cxl_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
 void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,

@@ -191,6 +191,17 @@ bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev);
 /* Memory Space in the Command register */
 void vfio_cxl_memory_space(struct vfio_cxl_dev *dev, bool on);
 
+/*
+ * VFIO_DEVICE_FEATURE_CXL_MEM: state of the memory, eventfd for changes (-1:
+ * none), and wait until no reset keeps it out of reach; what else does, or 0
+ */
+int vfio_cxl_mem_get(struct vfio_cxl_dev *dev,
+		     struct vfio_device_feature_cxl_mem *mem);
+int vfio_cxl_mem_set(struct vfio_cxl_dev *dev, int eventfd);
+__u32 vfio_cxl_mem_wait(struct vfio_cxl_dev *dev);
+/* Of a clock that is not set */
+__u64 vfio_cxl_now_ms(void);
+
 /* Map a piece of a region, as mmap(2) */
 void *vfio_cxl_mmap(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		    __u64 off, size_t len);

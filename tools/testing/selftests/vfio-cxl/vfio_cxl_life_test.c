@@ -312,7 +312,7 @@ static bool complaints(int log)
  * The physical decoder outlives a tenant as it is, and what was taken from the
  * kernel is given back, and nothing else.
  *
- * Guards: decoder.c vfio_cxl_restore_decoder(); comp_bar.c
+ * Guards: state.c vfio_cxl_state_restore_decoder(); comp_bar.c
  * vfio_cxl_unmap_comp_bar()
  */
 TEST_F(cxl, hardware_as_before)
@@ -368,23 +368,28 @@ static int unmap_dma(struct vfio_cxl_dev *dev, __u64 len, __u64 iova)
 }
 
 /*
- * The group and container interface. Type1 maps device memory for DMA by its
- * user address, what faults insert is enough for it.
+ * Type1 would keep what it maps past the close, into the next tenant's time: it
+ * refuses the memory, unless whoever runs the host says otherwise.
  *
- * Guards: region.c dpa_huge_fault(); dpa_mmap(), VM_PFNMAP
+ * Guards: region.c dpa_vm_flags()
  */
-TEST_F(cxl, group_and_dma_mapping)
+TEST_F(cxl, type1_is_an_opt_in)
 {
+	const char *param = "/sys/module/vfio_cxl_pci/parameters/unsafe_type1_dma";
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p;
-	int rc;
 
 	vfio_cxl_close(dev);
 	if (access("/dev/vfio/vfio", R_OK | W_OK))
 		SKIP(return, "no VFIO container in this kernel");
 	ASSERT_EQ(0, vfio_cxl_open_group(dev, vfio_cxl_bdf));
 	ASSERT_NE(0, dev->dpa.info.size);
+	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
+	EXPECT_EQ(-EFAULT, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
+	EXPECT_EQ(0, vfio_cxl_touch(p, true));
+	EXPECT_EQ(-EFAULT, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
 
+	ASSERT_TRUE(vfio_cxl_write_file(param, "1"));
 	/* Not faulted in before, and at an odd 4 KiB page, too */
 	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
 	EXPECT_EQ(0, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
@@ -392,14 +397,34 @@ TEST_F(cxl, group_and_dma_mapping)
 	EXPECT_EQ(0, map_dma(dev, p + SZ_64K, SZ_64K, SZ_256M));
 	EXPECT_EQ(0, vfio_cxl_touch(p, true));
 	EXPECT_EQ(0, unmap_dma(dev, SZ_64K, SZ_256M));
+	EXPECT_TRUE(vfio_cxl_write_file(param, "0"));
+}
 
-	/* Behind a closed gate there is nothing to map. */
-	vfio_cxl_memory_space(dev, false);
-	rc = map_dma(dev, p, SZ_2M, SZ_256M);
-	EXPECT_NE(0, rc);
-	vfio_cxl_memory_space(dev, true);
-	EXPECT_EQ(0, map_dma(dev, p, SZ_2M, SZ_256M));
-	EXPECT_EQ(0, unmap_dma(dev, SZ_2M, SZ_256M));
+/*
+ * Without clearing the next user finds what the last one left; with it again,
+ * the next open clears.
+ *
+ * Guards: main.c open_memory(), vfio_cxl_close_device(), clear_on_close
+ */
+TEST_F(cxl, clear_on_close_off)
+{
+	const char *param = "/sys/module/vfio_cxl_pci/parameters/clear_on_close";
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xtenant(dev, 71);
+
+	ASSERT_TRUE(vfio_cxl_write_file(param, "0"));
+	munmap(p, VFIO_CXL_TENANT);
+	vfio_cxl_close(dev);
+	EXPECT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_same(p, VFIO_CXL_TENANT, 71));
+	munmap(p, VFIO_CXL_TENANT);
+	vfio_cxl_close(dev);
+
+	ASSERT_TRUE(vfio_cxl_write_file(param, "1"));
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, VFIO_CXL_TENANT));
 }
 
 int main(int argc, char **argv)

@@ -268,7 +268,7 @@ static int dma_buf(struct vfio_cxl_dev *dev, __u32 index, unsigned int nr,
 	return fd < 0 ? -errno : fd;
 }
 
-/* Guards: ops.c vfio_cxl_get_dmabuf_phys() */
+/* Guards: dmabuf.c vfio_cxl_get_dmabuf_phys() */
 TEST_F(cxl, dma_buf_not_of_page)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -288,8 +288,7 @@ TEST_F(cxl, dma_buf_not_of_page)
 	EXPECT_EQ(-EINVAL, dma_buf(dev, bar, 1, 0, dev->bar.info.size, 0, 0));
 	EXPECT_EQ(-EINVAL, dma_buf(dev, bar, 2, good, ps, hole, ps));
 	EXPECT_EQ(-EINVAL, dma_buf(dev, bar, 1, hole, 2 * ps, 0, 0));
-	/* A limit of the core, and a documented one of ours */
-	EXPECT_EQ(-ENODEV, dma_buf(dev, dev->dpa.info.index, 1, 0, ps, 0, 0));
+	EXPECT_EQ(-ENODEV, dma_buf(dev, dev->regs.info.index, 1, 0, ps, 0, 0));
 }
 
 /* Guards: ops.c vfio_cxl_ioctl(), VFIO_DEVICE_IOEVENTFD */
@@ -312,6 +311,7 @@ TEST_F(cxl, ioeventfd_not_on_page)
 		arg.fd = eventfd(0, EFD_CLOEXEC);
 		ASSERT_LE(0, arg.fd);
 		EXPECT_EQ(-1, ioctl(dev->fd, VFIO_DEVICE_IOEVENTFD, &arg));
+		EXPECT_EQ(ENOTTY, errno);
 		ASSERT_EQ(sizeof(one), write(arg.fd, &one, sizeof(one)));
 		close(arg.fd);
 	}

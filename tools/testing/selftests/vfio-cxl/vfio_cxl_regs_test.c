@@ -70,7 +70,7 @@ TEST_F(cxl, past_the_end)
 	EXPECT_EQ(-EINVAL, vfio_cxl_read(dev, &dev->regs, 4092, &val, 8));
 }
 
-/* Guards: comp_regs.c comp_regs_one(), CR_CAP_ARRAY; decoder.c cap_array[] */
+/* Guards: comp_regs.c comp_regs_one(), CR_CAP_ARRAY; probe.c find_comp_regs() */
 TEST_F(cxl, cap_array_read_only)
 {
 	__u32 hw[PAGE_WORDS], now[PAGE_WORDS], i, nr;
@@ -385,7 +385,7 @@ static bool find_error(const char *type, __u32 log)
 TEST_F(cxl, ras_shows_errors)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	__u32 ras, mask;
+	__u32 page[PAGE_WORDS], ras, mask;
 
 	ras = vfio_cxl_cm_cap(dev, CM_CAP_RAS);
 	if (!ras || !getenv("VFIO_CXL_EMULATED"))
@@ -403,14 +403,16 @@ TEST_F(cxl, ras_shows_errors)
 	EXPECT_EQ(RAS_MEM_DATA_ECC | RAS_IDE_RX,
 		  vfio_cxl_xget(dev, &dev->bar,
 				dev->page + ras + RAS_UNC_STATUS, 4));
-	EXPECT_EQ(0x12345678,
-		  vfio_cxl_xget(dev, &dev->regs, ras + RAS_HEADER_LOG, 4));
-	/* One is cleared, and the log is the other's. */
+	/* The header of a CXL.mem request holds a host address. */
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->regs, ras + RAS_HEADER_LOG, 4));
+	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->bar,
+				   dev->page + ras + RAS_HEADER_LOG, 8));
+	vfio_cxl_xhost_page(dev, page);
+	EXPECT_EQ(0x12345678, page[(ras + RAS_HEADER_LOG) / 4]);
 	vfio_cxl_xput(dev, &dev->regs, ras + RAS_UNC_STATUS, 4,
 		      RAS_MEM_DATA_ECC);
 	EXPECT_EQ(RAS_IDE_RX,
 		  vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));
-	EXPECT_EQ(2, vfio_cxl_xget(dev, &dev->regs, ras + RAS_HEADER_LOG, 4));
 	vfio_cxl_xput(dev, &dev->bar, dev->page + ras + RAS_UNC_STATUS, 4,
 		      RAS_IDE_RX);
 	EXPECT_EQ(0, vfio_cxl_xget(dev, &dev->regs, ras + RAS_UNC_STATUS, 4));

@@ -31,43 +31,33 @@ static char *used_mapping(struct vfio_cxl_dev *dev, __u64 seed)
 }
 
 /*
- * Guards: region.c dpa_mmap(), vm_pgoff moved to where the core zaps;
- * dpa_copy(), __vfio_pci_memory_enabled()
+ * CXL.mem does not depend on Memory Space: a Linux guest switches it off for
+ * each FLR and to size BARs.
+ *
+ * Guards: region.c dpa_huge_fault(), dpa_copy()
  */
-TEST_F(cxl, memory_space)
+TEST_F(cxl, memory_space_is_no_reason)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = used_mapping(dev, 41);
+	char *p = used_mapping(dev, 41), *fresh;
 	unsigned int i;
 
 	for (i = 0; i < 3; i++) {
 		vfio_cxl_memory_space(dev, false);
-		vfio_cxl_expect_closed(_metadata, dev, p);
+		EXPECT_FALSE(vfio_cxl_faults(p));
+		expect_open(_metadata, dev, p);
+		fresh = vfio_cxl_xmap_dpa(dev, 0, 2 * SZ_2M, SZ_2M, 0);
+		EXPECT_TRUE(vfio_cxl_same(fresh, 2 * SZ_2M, 41));
+		munmap(fresh, 2 * SZ_2M);
 		vfio_cxl_memory_space(dev, true);
 		expect_open(_metadata, dev, p);
 		EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 41));
 	}
 }
 
-/* Guards: the same, for a mapping that was made while the gate was closed */
-TEST_F(cxl, mapped_while_closed)
-{
-	struct vfio_cxl_dev *dev = &self->dev;
-	char *p;
-
-	vfio_cxl_memory_space(dev, false);
-	p = vfio_cxl_mmap(dev, &dev->dpa, 0, 2 * SZ_2M);
-	ASSERT_NE(MAP_FAILED, p);
-	vfio_cxl_expect_closed(_metadata, dev, p);
-	vfio_cxl_memory_space(dev, true);
-	expect_open(_metadata, dev, p);
-	vfio_cxl_fill(p, 2 * SZ_2M, 43);
-	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 43));
-}
-
 /*
- * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done(); region.c
- * __gate_close()
+ * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done(); gate.c
+ * vfio_cxl_gate_shut()
  */
 TEST_F(cxl, device_reset_zaps)
 {
@@ -89,7 +79,7 @@ TEST_F(cxl, device_reset_zaps)
  * VFIO_DEVICE_RESET is the VMM's system reset: the memory is cleared if the
  * device can do that by itself, and kept otherwise.
  *
- * Guards: reset.c vfio_cxl_reset_done(); decoder.c vfio_cxl_restore_decoder()
+ * Guards: reset.c vfio_cxl_device_reset(); cxl_reset.c cxl_reset_work()
  */
 TEST_F(cxl, device_reset_content)
 {
@@ -108,7 +98,7 @@ TEST_F(cxl, device_reset_content)
 			     vfio_cxl_same(p, 2 * SZ_2M, 47));
 }
 
-/* Guards: reset.c vfio_cxl_reset_done(), vfio_cxl_reset_shadow() */
+/* Guards: reset.c vfio_cxl_virt_init(); cxl_reset.c cxl_reset_work() */
 TEST_F(cxl, device_reset_freshens)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -132,7 +122,7 @@ TEST_F(cxl, device_reset_freshens)
 	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
-/* Guards: reset.c vfio_cxl_reset_done(), flr_task; config.c core_rw() */
+/* Guards: reset.c own_flags(); config.c core_rw() */
 TEST_F(cxl, guest_flr_keeps)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -164,7 +154,7 @@ TEST_F(cxl, guest_flr_keeps)
  * Linux as a guest switches Memory Space off before it resets a function, and
  * restores it after. The decoder registers cannot be read in between.
  *
- * Guards: decoder.c vfio_cxl_restore_decoder()
+ * Guards: state.c vfio_cxl_state_restore_decoder()
  */
 TEST_F(cxl, guest_flr_with_memory_space_off)
 {
@@ -175,14 +165,14 @@ TEST_F(cxl, guest_flr_with_memory_space_off)
 	vfio_cxl_memory_space(dev, false);
 	if (!vfio_cxl_guest_flr(dev))
 		SKIP(return, "device has no FLR");
-	vfio_cxl_expect_closed(_metadata, dev, p);
+	expect_open(_metadata, dev, p);
 	vfio_cxl_memory_space(dev, true);
 	expect_open(_metadata, dev, p);
 	EXPECT_TRUE(vfio_cxl_same(p, 2 * SZ_2M, 50));
 	EXPECT_EQ(HDM_CTRL_LOCKED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 }
 
-/* Guards: region.c dpa_mmap(), as for Memory Space: the core zaps for D3 */
+/* Guards: config.c hits_power_state(), core_rw(); settle.c vfio_cxl_update_power() */
 TEST_F(cxl, d3hot)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -213,7 +203,7 @@ static int low_power(struct vfio_cxl_dev *dev, __u32 feature)
 	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
 }
 
-/* Guards: region.c dpa_copy(), pm_runtime_engaged; dpa_mmap(), as above */
+/* Guards: ops.c low_power() */
 TEST_F(cxl, runtime_suspend)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -257,7 +247,7 @@ FIXTURE_TEARDOWN_PARENT(asleep)
  * The host resets it, and it loses its decoder: that reset does not open the
  * gate, waking up does.
  *
- * Guards: reset.c vfio_cxl_power_settle(), VFIO_CXL_POWER
+ * Guards: settle.c vfio_cxl_update_power(), %VFIO_CXL_GATE_SUSPENDED
  */
 TEST_F(asleep, reset_by_the_host)
 {
@@ -273,7 +263,7 @@ TEST_F(asleep, reset_by_the_host)
 /*
  * The user does; the VFIO core does not wake it up for good.
  *
- * Guards: the same; reset.c vfio_cxl_reset()
+ * Guards: the same; reset.c vfio_cxl_device_reset()
  */
 TEST_F(asleep, reset_by_the_user)
 {

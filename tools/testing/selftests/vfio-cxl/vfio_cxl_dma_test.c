@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA to device memory: dma-bufs of the DPA region in an iommufd IOAS, when they
+ * are revoked, and that what was mapped for one tenant reaches nothing of the
+ * next. What moves bytes is the engine of the emulated device.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/iommufd.h>
+
+#include "kselftest_harness.h"
+#define VFIO_CXL_OWN_FIXTURE
+#include "vfio_cxl_lib.h"
+
+/* The engine's registers: docs/system/devices/cxl-type2.rst of QEMU */
+#define ENGINE_BAR		2
+#define ENGINE_SRC		0x20
+#define ENGINE_DST		0x28
+#define ENGINE_LENGTH		0x30
+#define ENGINE_COMMAND		0x40
+#define  ENGINE_COPY_OUT	2
+#define  ENGINE_COPY_IN		3
+#define ENGINE_STATUS		0x48
+#define  ENGINE_DONE		2
+#define  ENGINE_ERROR		4
+
+#define IOVA			0x40000000ULL
+#define LEN			SZ_2M
+
+FIXTURE(dma) {
+	struct vfio_cxl_dev dev;
+	__u32 ioas;
+	struct vfio_cxl_region engine;
+};
+
+static int make_ioas(struct vfio_cxl_dev *dev, __u32 *ioas)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+
+	if (ioctl(dev->iommu, IOMMU_IOAS_ALLOC, &alloc))
+		return -errno;
+	*ioas = alloc.out_ioas_id;
+	attach.pt_id = *ioas;
+	return ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) ? -errno : 0;
+}
+
+/* A dma-buf of one or two pieces of a region; or -errno */
+static int export(struct vfio_cxl_dev *dev, __u32 index, __u64 off, __u64 len,
+		  __u64 off2, __u64 len2)
+{
+	__u64 buf[16] = {};
+	struct vfio_device_feature *feature = (void *)buf;
+	struct vfio_device_feature_dma_buf *get = (void *)feature->data;
+	int fd;
+
+	get->region_index = index;
+	get->open_flags = O_RDWR | O_CLOEXEC;
+	get->nr_ranges = len2 ? 2 : 1;
+	get->dma_ranges[0].offset = off;
+	get->dma_ranges[0].length = len;
+	get->dma_ranges[1].offset = off2;
+	get->dma_ranges[1].length = len2;
+	feature->argsz = sizeof(*feature) + sizeof(*get) +
+			 get->nr_ranges * sizeof(get->dma_ranges[0]);
+	feature->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	fd = ioctl(dev->fd, VFIO_DEVICE_FEATURE, feature);
+	if (fd < 0)
+		fd = -errno;
+	/* The argument is the caller's, and unchanged. */
+	return get->region_index == index ? fd : -ENOTRECOVERABLE;
+}
+
+static int map_file(struct vfio_cxl_dev *dev, __u32 ioas, int fd, __u64 off,
+		    __u64 len, __u64 iova)
+{
+	struct iommu_ioas_map_file map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+			 IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = off,
+		.length = len,
+		.iova = iova,
+	};
+
+	return ioctl(dev->iommu, IOMMU_IOAS_MAP_FILE, &map) ? -errno : 0;
+}
+
+static int unmap(struct vfio_cxl_dev *dev, __u32 ioas, __u64 len, __u64 iova)
+{
+	struct iommu_ioas_unmap u = {
+		.size = sizeof(u), .ioas_id = ioas, .iova = iova, .length = len,
+	};
+
+	return ioctl(dev->iommu, IOMMU_IOAS_UNMAP, &u) ? -errno : 0;
+}
+
+/* Have the engine copy between DPA and bus; whether it could */
+static bool engine_copy(struct vfio_cxl_dev *dev, struct vfio_cxl_region *bar,
+			__u32 command, __u64 src, __u64 dst, __u64 len)
+{
+	__u32 status = 0;
+	unsigned int i;
+
+	vfio_cxl_xput(dev, bar, ENGINE_SRC, 8, src);
+	vfio_cxl_xput(dev, bar, ENGINE_DST, 8, dst);
+	vfio_cxl_xput(dev, bar, ENGINE_LENGTH, 8, len);
+	vfio_cxl_xput(dev, bar, ENGINE_COMMAND, 4, command);
+	for (i = 0; i < 3000; i++) {
+		status = vfio_cxl_xget(dev, bar, ENGINE_STATUS, 4);
+		if (status & (ENGINE_DONE | ENGINE_ERROR))
+			break;
+		usleep(10000);
+	}
+	return status & ENGINE_DONE && !(status & ENGINE_ERROR);
+}
+
+static void bus_master(struct vfio_cxl_dev *dev)
+{
+	__u16 cmd = vfio_cxl_xget(dev, &dev->cfg, PCI_COMMAND, 2);
+
+	vfio_cxl_xput(dev, &dev->cfg, PCI_COMMAND, 2,
+		      cmd | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+}
+
+/* Open the device, with an IOAS; a reason why the test cannot be, or NULL */
+static const char *prepare(struct vfio_cxl_dev *dev, __u32 *ioas,
+			   struct vfio_cxl_region *engine)
+{
+	int fd;
+
+	if (vfio_cxl_open(dev, vfio_cxl_bdf) || !dev->dpa.info.size)
+		ksft_exit_fail_msg("%s cannot be opened, or has no memory\n", vfio_cxl_bdf);
+	if (make_ioas(dev, ioas))
+		ksft_exit_fail_msg("no IOAS: %s\n", strerror(errno));
+	fd = export(dev, dev->dpa.info.index, 0, LEN, 0, 0);
+	if (fd == -EOPNOTSUPP || fd == -ENOTTY)
+		return "kernel without CONFIG_VFIO_PCI_DMABUF";
+	if (fd < 0)
+		ksft_exit_fail_msg("no dma-buf of the memory: %s\n", strerror(-fd));
+	close(fd);
+	if (vfio_cxl_region_info(dev, ENGINE_BAR, engine) || !engine->info.size)
+		return "device has no engine";
+	bus_master(dev);
+	return NULL;
+}
+
+FIXTURE_SETUP(dma)
+{
+	const char *why = prepare(&self->dev, &self->ioas, &self->engine);
+
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(dma)
+{
+	vfio_cxl_close(&self->dev);
+}
+
+/* Guards: dmabuf.c dmabuf_make(), vfio_cxl_get_dmabuf_phys() */
+TEST_F(dma, ranges)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 dpa = dev->dpa.info.index, regs = dev->regs.info.index;
+	__u64 size = dev->dpa.info.size;
+	int fd;
+
+	fd = export(dev, dpa, 0, size, 0, 0);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(size, lseek(fd, 0, SEEK_END));
+	close(fd);
+	fd = export(dev, dpa, size - SZ_4K, SZ_4K, 0, SZ_4K);
+	EXPECT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(-EINVAL, export(dev, dpa, 0, size + SZ_4K, 0, 0));
+	EXPECT_EQ(-EINVAL, export(dev, dpa, size, SZ_4K, 0, 0));
+	EXPECT_EQ(-EINVAL, export(dev, dpa, 0, SZ_4K, size, SZ_4K));
+	EXPECT_EQ(-EINVAL, export(dev, dpa, 8, SZ_4K, 0, 0));
+	EXPECT_EQ(-EINVAL, export(dev, dpa, 0, 8, 0, 0));
+	EXPECT_GT(0, export(dev, dpa, -SZ_4K, 2 * SZ_4K, 0, 0));
+	EXPECT_GT(0, export(dev, dpa, 1ULL << 40, SZ_4K, 0, 0));
+	/* The register page leaves by no index. */
+	EXPECT_EQ(-ENODEV, export(dev, regs, 0, SZ_4K, 0, 0));
+	EXPECT_EQ(-EINVAL, export(dev, dev->bar.info.index, dev->page, SZ_4K, 0, 0));
+	EXPECT_EQ(-ENODEV, export(dev, 200, 0, SZ_4K, 0, 0));
+}
+
+/*
+ * The device reads and writes its own memory by the address in the IOAS. By the
+ * user's address the memory is not to be mapped.
+ *
+ * Guards: dmabuf.c vfio_cxl_get_dmabuf_phys(); region.c dpa_vm_flags()
+ */
+TEST_F(dma, content)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xmap_dpa(dev, 0, 4 * LEN, SZ_2M, 0);
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = self->ioas, .user_va = (__u64)p, .length = LEN,
+		.iova = 2 * IOVA,
+	};
+	int fd = export(dev, dev->dpa.info.index, 0, 4 * LEN, 0, 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, map_file(dev, self->ioas, fd, 0, 4 * LEN, IOVA));
+	vfio_cxl_fill(p, LEN, 61);
+	/* out by DMA to DPA LEN, and in by DMA from there to 2 * LEN */
+	EXPECT_TRUE(engine_copy(dev, &self->engine, ENGINE_COPY_OUT, 0, IOVA + LEN, LEN));
+	EXPECT_TRUE(vfio_cxl_same(p + LEN, LEN, 61));
+	EXPECT_TRUE(engine_copy(dev, &self->engine, ENGINE_COPY_IN, IOVA + LEN, 2 * LEN, LEN));
+	EXPECT_TRUE(vfio_cxl_same(p + 2 * LEN, LEN, 61));
+
+	EXPECT_EQ(-1, ioctl(dev->iommu, IOMMU_IOAS_MAP, &map));
+	EXPECT_EQ(EFAULT, errno);
+	close(fd);
+}
+
+enum cause {
+	BY_DEVICE_RESET, BY_CXL_RESET, BY_FLR, BY_D3HOT, BY_SYSFS,
+};
+
+FIXTURE(event) {
+	struct vfio_cxl_dev dev;
+	__u32 ioas;
+	struct vfio_cxl_region engine;
+};
+
+FIXTURE_VARIANT(event) {
+	enum cause by;
+};
+
+FIXTURE_VARIANT_ADD(event, device_reset) { .by = BY_DEVICE_RESET };
+FIXTURE_VARIANT_ADD(event, cxl_reset) { .by = BY_CXL_RESET };
+FIXTURE_VARIANT_ADD(event, flr) { .by = BY_FLR };
+FIXTURE_VARIANT_ADD(event, d3hot) { .by = BY_D3HOT };
+FIXTURE_VARIANT_ADD(event, sysfs) { .by = BY_SYSFS };
+
+FIXTURE_SETUP(event)
+{
+	const char *why;
+
+	why = prepare(&self->dev, &self->ioas, &self->engine);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	vfio_cxl_close(&self->dev);
+}
+
+static bool cause(struct vfio_cxl_dev *dev, enum cause by)
+{
+	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE);
+	__u16 pm = vfio_cxl_cap_pos(dev, PCI_CAP_ID_PM);
+	bool ok;
+	int fd;
+
+	switch (by) {
+	case BY_DEVICE_RESET:
+		return !ioctl(dev->fd, VFIO_DEVICE_RESET);
+	case BY_CXL_RESET:
+		if (!(vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_CAP, 2) & DVSEC_CAP_RESET))
+			return false;
+		vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_CTRL2, 2, DVSEC_CTRL2_RESET);
+		return !vfio_cxl_mem_wait(dev);
+	case BY_FLR:
+		return vfio_cxl_guest_flr(dev);
+	case BY_D3HOT:
+		if (!pm)
+			return false;
+		vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 3);
+		vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 0);
+		return !vfio_cxl_mem_wait(dev);
+	case BY_SYSFS:
+		fd = vfio_cxl_xhost_open(dev->bdf, "reset", O_WRONLY);
+		ok = write(fd, "1", 1) == 1;
+		close(fd);
+		return ok;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Each event takes the mapping away, for good; after it the memory can be mapped
+ * again, by the same dma-buf.
+ *
+ * Guards: gate.c vfio_cxl_gate_flush(); dmabuf.c vfio_cxl_dmabuf_revoke()
+ */
+TEST_F(event, revokes)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p = vfio_cxl_xmap_dpa(dev, 0, 2 * LEN, SZ_2M, 0);
+	int fd = export(dev, dev->dpa.info.index, LEN, LEN, 0, 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
+	vfio_cxl_fill(p, LEN, 63);
+	ASSERT_TRUE(engine_copy(dev, &self->engine, ENGINE_COPY_OUT, 0, IOVA, LEN));
+	EXPECT_TRUE(vfio_cxl_same(p + LEN, LEN, 63));
+
+	if (!cause(dev, variant->by))
+		SKIP(return, "device cannot do that");
+	bus_master(dev);
+	vfio_cxl_fill(p, LEN, 64);
+	vfio_cxl_fill(p + LEN, LEN, 65);
+	EXPECT_FALSE(engine_copy(dev, &self->engine, ENGINE_COPY_OUT, 0, IOVA, LEN));
+	EXPECT_TRUE(vfio_cxl_same(p + LEN, LEN, 65));
+
+	EXPECT_EQ(0, unmap(dev, self->ioas, LEN, IOVA));
+	ASSERT_EQ(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
+	EXPECT_TRUE(engine_copy(dev, &self->engine, ENGINE_COPY_OUT, 0, IOVA, LEN));
+	EXPECT_TRUE(vfio_cxl_same(p + LEN, LEN, 64));
+	close(fd);
+}
+
+/*
+ * Closing the device ends it: neither the mapping nor the dma-buf that is left
+ * lead anywhere for the next user.
+ *
+ * Guards: dmabuf.c vfio_cxl_dmabuf_close(); main.c vfio_cxl_close_device()
+ */
+TEST_F(dma, not_past_close)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	int fd = export(dev, dev->dpa.info.index, 0, LEN, 0, 0);
+	char *p;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	ASSERT_EQ(0, make_ioas(dev, &self->ioas));
+	p = vfio_cxl_xmap_dpa(dev, 0, LEN, SZ_2M, 0);
+	vfio_cxl_fill(p, LEN, 67);
+	EXPECT_GT(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 67));
+	close(fd);
+}
+
+struct race {
+	struct vfio_cxl_dev *dev;
+	__u32 ioas;
+	bool stop;
+	unsigned long maps;
+};
+
+static void *map_and_unmap(void *arg)
+{
+	struct race *r = arg;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		int fd = export(r->dev, r->dev->dpa.info.index, 0, LEN, 0, 0);
+
+		if (fd >= 0 && !map_file(r->dev, r->ioas, fd, 0, LEN, IOVA))
+			r->maps++;
+		unmap(r->dev, r->ioas, LEN, IOVA);
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+/* Guards: the lock order in priv.h, of memory_lock, dmabuf.lock and dma_resv */
+TEST_F_TIMEOUT(event, races_with_maps, 300)
+{
+	struct race r = { .dev = &self->dev, .ioas = self->ioas };
+	pthread_t thread;
+	unsigned int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, map_and_unmap, &r));
+	for (i = 0; i < 5; i++) {
+		cause(&self->dev, variant->by);
+		usleep(20000);
+	}
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	TH_LOG("%lu maps", r.maps);
+	EXPECT_NE(0, r.maps);
+}
+
+int main(int argc, char **argv)
+{
+	vfio_cxl_args(argc, argv);
+	return test_harness_run(argc, argv);
+}
