@@ -302,9 +302,9 @@ int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT;
 
 	if (vfio_cxl_overlaps_comp_regs(to_vfio_cxl(core_vdev),
-			       VFIO_PCI_OFFSET_TO_INDEX(off),
-			       off & VFIO_PCI_OFFSET_MASK,
-			       vma->vm_end - vma->vm_start))
+					VFIO_PCI_OFFSET_TO_INDEX(off),
+					off & VFIO_PCI_OFFSET_MASK,
+					vma->vm_end - vma->vm_start))
 		return -EINVAL;
 	return vfio_pci_core_mmap(core_vdev, vma);
 }

@@ -213,7 +213,7 @@ static const char *suspect(const struct range *hpa)
 {
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_MEM,
 			      IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT)
-		return "firmware reserved it for applications, so dax_hmem may have it: unbind that, or boot with it blacklisted";
+		return "dax_hmem may have it (Soft Reserved): unbind or blacklist that";
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT)
 		return "it is the host's RAM";

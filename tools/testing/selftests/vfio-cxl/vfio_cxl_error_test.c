@@ -77,8 +77,8 @@ TEST_F(error, not_fatal)
  * Recovery from a fatal error resets the link, which takes the decoder and all
  * of config space, and calls back before and after only.
  *
- * Guards: reset.c vfio_cxl_error_detected(), vfio_cxl_resume(); decoder.c
- * vfio_cxl_restore_config(), vfio_cxl_restore_decoder()
+ * Guards: reset.c vfio_cxl_error_detected(), vfio_cxl_resume(); state.c
+ * vfio_cxl_state_restore_config(), vfio_cxl_state_restore_decoder()
  */
 TEST_F(error, fatal)
 {
@@ -111,8 +111,8 @@ TEST_F(error, fatal)
  * cleared all the same, and the device works for the next one, whom recovery
  * does not let in before its end.
  *
- * Guards: main.c clear_memory(), vfio_cxl_open_device(), the -EAGAIN; decoder.c
- * vfio_cxl_restore_config()
+ * Guards: main.c clear_memory(), vfio_cxl_open_device(), the -EAGAIN; state.c
+ * vfio_cxl_state_restore_config()
  */
 TEST_F(error, fatal_and_closed)
 {

@@ -22,7 +22,7 @@ static __u64 get64(struct vfio_cxl_dev *dev, __u32 lo)
 	       (__u64)vfio_cxl_hdm_get(dev, lo + 4) << 32;
 }
 
-/* Guards: hdm.c vfio_cxl_hdm_reset(); config.c vfio_cxl_reset_shadow() */
+/* Guards: hdm.c vfio_cxl_hdm_reset(); reset.c vfio_cxl_virt_init() */
 TEST_F(cxl, fresh)
 {
 	struct vfio_cxl_dev *dev = &self->dev;

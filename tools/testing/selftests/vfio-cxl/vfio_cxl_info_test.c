@@ -54,7 +54,7 @@ TEST_F(cxl, flags)
 	EXPECT_EQ(1 << 9, VFIO_DEVICE_FLAGS_CXL);
 }
 
-/* Guards: main.c vfio_cxl_open_memory(), both regions, once */
+/* Guards: main.c open_memory(), both regions, once */
 TEST_F(cxl, num_regions)
 {
 	union info_buf b;

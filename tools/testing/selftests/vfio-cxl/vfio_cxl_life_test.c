@@ -51,7 +51,7 @@ static void snapshot(struct vfio_cxl_dev *dev, __u32 *s)
 #define SNAPSHOT	(0x38 / 4 + VFIO_CXL_PAGE_SIZE / 4)
 
 /*
- * Guards: main.c vfio_cxl_open_device(), vfio_cxl_reset_shadow(); hdm.c
+ * Guards: main.c vfio_cxl_open_device(), vfio_cxl_virt_init(); hdm.c
  * vfio_cxl_hdm_reset(); dvsec.c vfio_cxl_dvsec_init()
  */
 TEST_F(cxl, reopen_is_fresh)
@@ -82,7 +82,7 @@ TEST_F(cxl, reopen_is_fresh)
  * The RAS registers are passed through, and no FLR resets their masks. What a
  * tenant has masked must not be masked for the next.
  *
- * Guards: comp_regs.c vfio_cxl_restore_ras()
+ * Guards: state.c vfio_cxl_state_restore_ras()
  */
 TEST_F(cxl, ras_masks_are_the_hosts)
 {
@@ -197,7 +197,7 @@ FIXTURE_TEARDOWN_PARENT(harassed)
  * Each reset takes the decoder, and the zeroes that the last close writes
  * meanwhile go nowhere.
  *
- * Guards: region.c vfio_cxl_clear_dpa(), reset_seq; main.c, dirty
+ * Guards: cache.c vfio_cxl_clear_by_cpu(), reset_seq; main.c, dirty
  */
 TEST_F(harassed, cleared)
 {

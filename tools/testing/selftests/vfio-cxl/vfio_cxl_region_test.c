@@ -144,7 +144,7 @@ TEST_F(cxl, sparse_areas)
 	EXPECT_EQ(1, hole);
 }
 
-/* Guards: ops.c vfio_cxl_mmap(); comp_bar.c vfio_cxl_hits_page() */
+/* Guards: ops.c vfio_cxl_mmap(); comp_bar.c vfio_cxl_overlaps_comp_regs() */
 TEST_F(cxl, hole_cannot_be_mapped)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
