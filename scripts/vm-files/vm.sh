@@ -28,7 +28,8 @@ accels()
 # topology come first, as at boot on a real host; and what kmod would load as
 # a soft dependency, which busybox does not know. A device that loading the
 # driver has bound is left alone: what the CXL core has queued at an unbind
-# would undo the next bind (see Documentation/driver-api/vfio-cxl.rst).
+# would undo the next bind of a driver that does not wait for it, as
+# vfio-cxl-pci does (see drivers/vfio/pci/cxl/bind.c). That takes a moment.
 bind()
 {
 	modprobe -a cxl_acpi cxl_port cxl_mem cxl_pci || return
@@ -38,7 +39,12 @@ bind()
 	unbind "$2"
 	echo "$1" >"/sys/bus/pci/devices/$2/driver_override"
 	echo "$2" >/sys/bus/pci/drivers_probe
-	[ "$(driver_of "$2")" = "$1" ]
+	n=0
+	while [ "$(driver_of "$2")" != "$1" ]; do
+		n=$((n + 1))
+		[ $n -lt 20 ] || return 1
+		sleep 0.1
+	done
 }
 
 unbind()
