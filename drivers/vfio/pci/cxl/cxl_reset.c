@@ -150,18 +150,18 @@ int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl)
 }
 
 /*
- * Nobody waits for the device's lock here: an unbind waits for us with it held.
- * While it is held no other reset runs.
+ * Other resets hold the device's config access. An unbind does not, but the
+ * device's lock, and waits for us: that one is not for us.
  */
 static int lock_device(struct vfio_cxl_device *cxl)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(DEVICE_LOCK_TIMEOUT_MS);
 
-	while (!pci_dev_trylock(cxl->core.pdev)) {
+	while (!pci_cfg_access_trylock(cxl->core.pdev)) {
 		if (READ_ONCE(cxl->cxl_reset.cancel))
 			return -ECANCELED;
 		if (time_after(jiffies, end)) {
-			dev_err_ratelimited(&cxl->core.pdev->dev, "no CXL Reset: somebody else has held the device for %u ms\n",
+			dev_err_ratelimited(&cxl->core.pdev->dev, "no CXL Reset: other resets have held the device for %u ms\n",
 					    DEVICE_LOCK_TIMEOUT_MS);
 			return -EAGAIN;
 		}
@@ -187,11 +187,11 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 	rc = pci_save_state(pdev);
 	saved = rc ? NULL : pci_store_saved_state(pdev);
 	if (!saved) {
-		pci_dev_unlock(pdev);
+		pci_cfg_access_unlock(pdev);
 		return rc ?: -ENOMEM;
 	}
 	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
-	pci_dev_unlock(pdev);
+	pci_cfg_access_unlock(pdev);
 
 	if (!pci_wait_for_pending_transaction(pdev))
 		pci_warn(pdev, "CXL Reset with transactions pending\n");
@@ -218,7 +218,7 @@ out_restore:
 	if (!pci_load_and_free_saved_state(pdev, &saved))
 		pci_restore_state(pdev);
 	if (!locked)
-		pci_dev_unlock(pdev);
+		pci_cfg_access_unlock(pdev);
 	return rc;
 }
 

@@ -80,7 +80,7 @@ static void settle_work(struct work_struct *work)
 		settle_again(cxl);
 		return;
 	}
-	if (!pci_dev_trylock(pdev)) {
+	if (!pci_cfg_access_trylock(pdev)) {
 		mutex_unlock(&cxl->own.lock);
 		settle_again(cxl);
 		return;
@@ -92,7 +92,7 @@ static void settle_work(struct work_struct *work)
 		vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_SETTLING);
 	else
 		settle_finish(cxl, active);
-	pci_dev_unlock(pdev);
+	pci_cfg_access_unlock(pdev);
 	mutex_unlock(&cxl->own.lock);
 }
 
@@ -190,10 +190,10 @@ void vfio_cxl_update_power(struct vfio_cxl_device *cxl)
 	if (!(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_SUSPENDED))
 		return;
 	/* Waking up it may have lost its decoder. */
-	if (!pci_dev_trylock(pdev)) {
+	if (!pci_cfg_access_trylock(pdev)) {
 		vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
 		return;
 	}
 	vfio_cxl_settle(cxl, VFIO_CXL_GATE_SUSPENDED);
-	pci_dev_unlock(pdev);
+	pci_cfg_access_unlock(pdev);
 }
