@@ -3,8 +3,11 @@
  * VFIO_DEVICE_GET_INFO of a CXL device, and of one that firmware did not
  * commit.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "vfio_cxl_lib.h"
@@ -169,6 +172,49 @@ TEST_F(cxl, argsz_invalid)
 	EXPECT_EQ(EFAULT, errno);
 }
 
+/*
+ * What is refused changes nothing: the eventfd that was set still tells.
+ *
+ * Guards: gate.c vfio_cxl_gate_feature(), gate_set_eventfd(), gate_get()
+ */
+TEST_F(cxl, memory_feature)
+{
+	struct vfio_device_feature_cxl_mem mem, bad[] = {
+		{ .reasons = 1, .eventfd = -1 },
+		{ .closures = 1, .eventfd = -1 },
+		{ .eventfd = -2 },
+	};
+	struct vfio_cxl_dev *dev = &self->dev;
+	int efd = eventfd(0, EFD_NONBLOCK), null = open("/dev/null", O_RDWR);
+	__u64 told = 0;
+	unsigned int i;
+
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	EXPECT_EQ(0, mem.reasons);
+	EXPECT_EQ(0, mem.closures);
+	EXPECT_EQ(-1, mem.eventfd);
+	ASSERT_EQ(0, vfio_cxl_mem_set(dev, efd));
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, vfio_cxl_mem_feature(dev, VFIO_DEVICE_FEATURE_SET, &bad[i]));
+	EXPECT_EQ(-EINVAL, vfio_cxl_mem_set(dev, null));
+	close(null);
+	EXPECT_EQ(-EBADF, vfio_cxl_mem_set(dev, null));
+
+	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(8, read(efd, &told, 8));
+	EXPECT_LT(0, told);
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	EXPECT_EQ(0, mem.reasons);
+	EXPECT_LT(0, mem.closures);
+
+	/* Told no more */
+	ASSERT_EQ(0, vfio_cxl_mem_set(dev, -1));
+	ASSERT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(-1, read(efd, &told, 8));
+	close(efd);
+}
+
 FIXTURE(uncommitted) {
 	struct vfio_cxl_dev dev;
 };
@@ -235,6 +281,15 @@ TEST_F(uncommitted, registers_are_hidden)
 	ASSERT_NE(0, dev->hdm);
 	vfio_cxl_xhost_page(dev, now);
 	EXPECT_EQ(0, memcmp(hw, now, sizeof(hw)));
+}
+
+/* Guards: gate.c vfio_cxl_gate_feature() */
+TEST_F(uncommitted, no_memory_feature)
+{
+	struct vfio_device_feature_cxl_mem mem;
+
+	EXPECT_EQ(-ENOTTY, vfio_cxl_mem_get(&self->dev, &mem));
+	EXPECT_EQ(-ENOTTY, vfio_cxl_mem_set(&self->dev, -1));
 }
 
 /*

@@ -403,8 +403,8 @@ bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev)
 	return true;
 }
 
-static int mem_feature(struct vfio_cxl_dev *dev, __u32 op,
-		       struct vfio_device_feature_cxl_mem *mem)
+int vfio_cxl_mem_feature(struct vfio_cxl_dev *dev, __u32 op,
+			 struct vfio_device_feature_cxl_mem *mem)
 {
 	__u64 buf[(sizeof(struct vfio_device_feature) + sizeof(*mem) + 7) / 8] = {};
 	struct vfio_device_feature *feature = (void *)buf;
@@ -422,14 +422,14 @@ int vfio_cxl_mem_get(struct vfio_cxl_dev *dev,
 		     struct vfio_device_feature_cxl_mem *mem)
 {
 	*mem = (struct vfio_device_feature_cxl_mem) {};
-	return mem_feature(dev, VFIO_DEVICE_FEATURE_GET, mem);
+	return vfio_cxl_mem_feature(dev, VFIO_DEVICE_FEATURE_GET, mem);
 }
 
 int vfio_cxl_mem_set(struct vfio_cxl_dev *dev, int eventfd)
 {
 	struct vfio_device_feature_cxl_mem mem = { .eventfd = eventfd };
 
-	return mem_feature(dev, VFIO_DEVICE_FEATURE_SET, &mem);
+	return vfio_cxl_mem_feature(dev, VFIO_DEVICE_FEATURE_SET, &mem);
 }
 
 __u32 vfio_cxl_mem_wait(struct vfio_cxl_dev *dev)

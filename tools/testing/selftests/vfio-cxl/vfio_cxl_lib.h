@@ -192,9 +192,12 @@ bool vfio_cxl_guest_flr(struct vfio_cxl_dev *dev);
 void vfio_cxl_memory_space(struct vfio_cxl_dev *dev, bool on);
 
 /*
- * VFIO_DEVICE_FEATURE_CXL_MEM: state of the memory, eventfd for changes (-1:
- * none), and wait until no reset keeps it out of reach; what else does, or 0
+ * VFIO_DEVICE_FEATURE_CXL_MEM as it is, the state of the memory, an eventfd for
+ * changes (-1: none); and wait until no reset keeps the memory out of reach:
+ * what else does, or 0
  */
+int vfio_cxl_mem_feature(struct vfio_cxl_dev *dev, __u32 op,
+			 struct vfio_device_feature_cxl_mem *mem);
 int vfio_cxl_mem_get(struct vfio_cxl_dev *dev,
 		     struct vfio_device_feature_cxl_mem *mem);
 int vfio_cxl_mem_set(struct vfio_cxl_dev *dev, int eventfd);
