@@ -26,7 +26,7 @@
 /* The specification sets no limit to writing a cache back; this is ours. */
 #define WRITE_BACK_TIMEOUT_MS	1000
 /* How long somebody else may hold the device before a reset gives up */
-#define DEVICE_LOCK_TIMEOUT_MS	5000
+#define DEVICE_LOCK_TIMEOUT_MS	1000
 
 /* CXL Reset Timeout: 10 ms to 100 s, in powers of ten */
 static unsigned int reset_timeout_ms(u32 cap)
