@@ -10,15 +10,19 @@
  *
  * The kernel can do that for all CPUs and caches at once
  * (cpu_cache_invalidate_memregion(): WBINVD on x86), which stalls the whole
- * host. A guest can cause it, so not more often than a host can bear; otherwise,
- * and where the kernel cannot do it (in a virtual machine, on most arm64), line
- * by line, which costs only who asked for it.
+ * host. A guest can cause it, so not more often than a host can bear: beyond that
+ * little memory is flushed line by line, which costs only who asked for it, and
+ * with much the caller waits for its turn. Where the kernel cannot do it at once
+ * (in a virtual machine, on most arm64), it is always line by line.
  */
+#include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/libnvdimm.h>
 #include <linux/memregion.h>
 #include <linux/ratelimit.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "priv.h"
@@ -30,15 +34,25 @@
 /* Bytes handled between two points where the CPU may do something else */
 #define CACHE_CHUNK	SZ_64K
 
+/* What is touched is remembered in pieces of this size. */
+#define CACHE_GRANULE	SZ_2M
+/* More than this is not flushed line by line where there is another way. */
+#define CACHE_LINES_MAX	SZ_256M
+
 /* Of all devices: a stall of the host every 2.5 seconds */
 static struct ratelimit_state wbinvd_limit =
 	RATELIMIT_STATE_INIT_FLAGS(wbinvd_limit, 10 * HZ, 4,
 				   RATELIMIT_MSG_ON_RELEASE);
 
-static bool flush_all_caches(struct vfio_cxl_device *cxl)
+static bool flush_all_caches(struct vfio_cxl_device *cxl, u64 touched)
 {
-	if (!cpu_cache_has_invalidate_memregion() || !__ratelimit(&wbinvd_limit))
+	if (!cpu_cache_has_invalidate_memregion())
 		return false;
+	while (!__ratelimit(&wbinvd_limit)) {
+		if (touched <= CACHE_LINES_MAX || fatal_signal_pending(current))
+			return false;
+		schedule_timeout_killable(HZ / 10);
+	}
 	if (cpu_cache_invalidate_memregion(cxl->decoder.base, cxl->decoder.size))
 		return false;
 	atomic_long_inc(&cxl->stats.flushes);
@@ -52,30 +66,66 @@ static void flush_lines(void *p, u64 len)
 	arch_invalidate_pmem(p, len);
 }
 
+static unsigned long nr_granules(struct vfio_cxl_device *cxl)
+{
+	return cxl->decoder.size / CACHE_GRANULE;
+}
+
+/**
+ * vfio_cxl_cache_init - remember from now on what CPUs touch
+ * @cxl: a firmware-committed device, being bound
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_cxl_cache_init(struct vfio_cxl_device *cxl)
+{
+	cxl->gate.touched = kvcalloc(BITS_TO_LONGS(nr_granules(cxl)),
+				     sizeof(long), GFP_KERNEL);
+	return cxl->gate.touched ? 0 : -ENOMEM;
+}
+
+/**
+ * vfio_cxl_cache_touch - remember that CPU caches may hold lines of the memory
+ * @cxl: device; the caller holds gate.lock
+ * @off: DPA of the first byte
+ * @len: bytes, not zero
+ */
+void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
+{
+	unsigned long first = off / CACHE_GRANULE;
+	unsigned long last = (off + len - 1) / CACHE_GRANULE;
+
+	guard(spinlock)(&cxl->gate.touched_lock);
+	bitmap_set(cxl->gate.touched, first, last - first + 1);
+}
+
 /**
  * vfio_cxl_flush_cpu_caches - write back and drop what CPUs cache of the memory
- * @cxl: device; no user has a translation for its memory
+ * @cxl: device; the gate is closed, nobody touches the memory
  * @kaddr: kernel mapping of it
  *
- * Does nothing when no CPU touched the memory since the last time.
+ * Costs according to what CPUs touched since the last time.
  */
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 {
-	u64 off, lo, hi;
+	unsigned long nr = nr_granules(cxl), touched, i;
+	u64 off;
 
-	scoped_guard(spinlock, &cxl->gate.touched_lock) {
-		lo = ALIGN_DOWN(cxl->gate.touched_lo, CACHE_CHUNK);
-		hi = cxl->gate.touched_hi;
-		cxl->gate.touched_lo = U64_MAX;
-		cxl->gate.touched_hi = 0;
-	}
-	if (!hi || flush_all_caches(cxl))
+	touched = bitmap_weight(cxl->gate.touched, nr);
+	if (!touched)
 		return;
-	for (off = lo; off < hi; off += CACHE_CHUNK) {
-		flush_lines(kaddr + off, CACHE_CHUNK);
+	if (flush_all_caches(cxl, (u64)touched * CACHE_GRANULE)) {
+		bitmap_zero(cxl->gate.touched, nr);
+		return;
+	}
+	for_each_set_bit(i, cxl->gate.touched, nr) {
+		for (off = 0; off < CACHE_GRANULE; off += CACHE_CHUNK)
+			flush_lines(kaddr + i * CACHE_GRANULE + off, CACHE_CHUNK);
 		cond_resched();
 	}
-	atomic_long_add((hi - lo) / L1_CACHE_BYTES, &cxl->stats.flushed_lines);
+	bitmap_zero(cxl->gate.touched, nr);
+	atomic_long_add(touched * (CACHE_GRANULE / L1_CACHE_BYTES),
+			&cxl->stats.flushed_lines);
 }
 
 /**

@@ -94,7 +94,6 @@ void vfio_cxl_gate_init(struct vfio_cxl_device *cxl)
 	init_rwsem(&cxl->gate.lock);
 	spin_lock_init(&cxl->gate.touched_lock);
 	init_waitqueue_head(&cxl->gate.wait);
-	cxl->gate.touched_lo = U64_MAX;
 	cxl->gate.reasons = VFIO_CXL_GATE_NOT_OPEN;
 }
 
@@ -113,19 +112,6 @@ void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl)
 	}
 	if (old)
 		eventfd_ctx_put(old);
-}
-
-/**
- * vfio_cxl_gate_touch - remember that CPU caches may hold lines of the memory
- * @cxl: device; the caller holds gate.lock
- * @off: DPA of the first byte
- * @len: bytes
- */
-void vfio_cxl_gate_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
-{
-	guard(spinlock)(&cxl->gate.touched_lock);
-	cxl->gate.touched_lo = min(cxl->gate.touched_lo, off);
-	cxl->gate.touched_hi = max(cxl->gate.touched_hi, off + len);
 }
 
 /**

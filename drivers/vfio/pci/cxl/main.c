@@ -199,6 +199,7 @@ static void vfio_cxl_release_dev(struct vfio_device *core_vdev)
 	mutex_destroy(&cxl->own.lock);
 	mutex_destroy(&cxl->virt.lock);
 	kfree(cxl->saved);
+	kvfree(cxl->gate.touched);
 	vfio_pci_core_release_dev(core_vdev);
 }
 

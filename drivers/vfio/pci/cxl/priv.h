@@ -214,9 +214,8 @@ struct vfio_cxl_device {
 	 * @gate.kaddr: kernel mapping of the memory; set while the gate is
 	 *	open, and only then
 	 * @gate.stale: mapping that is only left for flushing the caches
-	 * @gate.touched_lock: protects @gate.touched_lo and @gate.touched_hi
-	 * @gate.touched_lo: CPU caches may hold lines from this offset on
-	 * @gate.touched_hi: ... up to this one
+	 * @gate.touched_lock: protects @gate.touched while the gate is open
+	 * @gate.touched: pieces of the memory of which CPU caches may hold lines
 	 * @gate.eventfd: signalled when what the user sees of @gate.reasons changes
 	 * @gate.wait: woken when @gate.reasons changes
 	 * @gate.settle: waits for the memory after a reset
@@ -232,8 +231,7 @@ struct vfio_cxl_device {
 		void *kaddr;
 		void *stale;
 		spinlock_t touched_lock;	/* see above */
-		u64 touched_lo;
-		u64 touched_hi;
+		unsigned long *touched;
 		struct eventfd_ctx *eventfd;
 		wait_queue_head_t wait;
 		struct delayed_work settle;
@@ -349,7 +347,6 @@ void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl);
 void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons);
-void vfio_cxl_gate_touch(struct vfio_cxl_device *cxl, u64 off, u64 len);
 void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl);
 void vfio_cxl_reset_end(struct vfio_cxl_device *cxl);
 unsigned int vfio_cxl_reset_seq(struct vfio_cxl_device *cxl, bool *active);
@@ -367,6 +364,8 @@ bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl);
 void vfio_cxl_update_power(struct vfio_cxl_device *cxl);
 
 /* cache.c: CPU caches, and clearing the memory by CPU */
+int vfio_cxl_cache_init(struct vfio_cxl_device *cxl);
+void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len);
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr);
 int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl);
 

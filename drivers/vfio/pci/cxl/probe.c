@@ -330,6 +330,8 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	if (rc)
 		return rc;
 	rc = claim_memory(cxl);
+	if (!rc)
+		rc = vfio_cxl_cache_init(cxl);
 	if (rc)
 		return rc;
 	rc = vfio_cxl_state_save(cxl);

@@ -64,8 +64,8 @@ static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
 
 	scoped_guard(rwsem_read, &cxl->gate.lock) {
 		if (cxl->gate.kaddr) {
-			vfio_cxl_gate_touch(cxl, off << PAGE_SHIFT,
-					    PAGE_SIZE << order);
+			vfio_cxl_cache_touch(cxl, off << PAGE_SHIFT,
+					     PAGE_SIZE << order);
 			ret = insert_pfn(vmf, pfn, order);
 		}
 	}
@@ -153,7 +153,7 @@ static int dpa_copy(struct vfio_cxl_device *cxl, u64 off, void *bounce,
 	guard(rwsem_read)(&cxl->gate.lock);
 	if (!cxl->gate.kaddr)
 		return -EIO;
-	vfio_cxl_gate_touch(cxl, off, len);
+	vfio_cxl_cache_touch(cxl, off, len);
 	if (iswrite)
 		memcpy(cxl->gate.kaddr + off, bounce, len);
 	else if (copy_mc_to_kernel(bounce, cxl->gate.kaddr + off, len))
