@@ -99,12 +99,24 @@ void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
 	bitmap_set(cxl->gate.touched, first, last - first + 1);
 }
 
+/* Its caches are those of its hypervisor, which knows what to do with them. */
+static bool in_virtual_machine(void)
+{
+#ifdef CONFIG_X86
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR);
+#else
+	return false;
+#endif
+}
+
 /**
  * vfio_cxl_flush_cpu_caches - write back and drop what CPUs cache of the memory
  * @cxl: device; the gate is closed, nobody touches the memory
  * @kaddr: kernel mapping of it
  *
- * Costs according to what CPUs touched since the last time.
+ * Costs according to what CPUs touched since the last time. A virtual machine,
+ * which can only do it line by line, leaves much memory to its hypervisor; see
+ * vfio_cxl_caches_dropped().
  */
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 {
@@ -118,6 +130,8 @@ void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 		bitmap_zero(cxl->gate.touched, nr);
 		return;
 	}
+	if (touched > CACHE_LINES_MAX / CACHE_GRANULE && in_virtual_machine())
+		return;
 	for_each_set_bit(i, cxl->gate.touched, nr) {
 		for (off = 0; off < CACHE_GRANULE; off += CACHE_CHUNK)
 			flush_lines(kaddr + i * CACHE_GRANULE + off, CACHE_CHUNK);
@@ -126,6 +140,19 @@ void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 	bitmap_zero(cxl->gate.touched, nr);
 	atomic_long_add(touched * (CACHE_GRANULE / L1_CACHE_BYTES),
 			&cxl->stats.flushed_lines);
+}
+
+/**
+ * vfio_cxl_caches_dropped - whether no CPU may cache anything of the memory
+ * @cxl: device, closed
+ *
+ * If not, lines that are written back later may undo what the device did.
+ *
+ * Return: true if so.
+ */
+bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl)
+{
+	return bitmap_empty(cxl->gate.touched, nr_granules(cxl));
 }
 
 /**
@@ -165,5 +192,7 @@ int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 	}
 	memunmap(kaddr);
 	vm_unmap_aliases();
+	if (!rc)
+		bitmap_zero(cxl->gate.touched, nr_granules(cxl));
 	return rc;
 }

@@ -56,10 +56,13 @@ static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
  */
 static int clear_memory(struct vfio_cxl_device *cxl, bool quiet, bool closing)
 {
-	bool cleared = !vfio_cxl_cxl_reset_now(cxl, true);
+	bool reset = !vfio_cxl_cxl_reset_now(cxl, true);
+	bool cleared = reset && vfio_cxl_caches_dropped(cxl);
 	int rc;
 
-	if (!cleared)
+	if (reset)
+		quiet = true;
+	else
 		quiet = make_quiet(cxl, quiet) || vfio_cxl_allow_no_reset;
 	/* Writes are dropped while the decoder is not committed. */
 	rc = vfio_cxl_settle_wait(cxl, !closing);

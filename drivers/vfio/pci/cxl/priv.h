@@ -367,6 +367,7 @@ void vfio_cxl_update_power(struct vfio_cxl_device *cxl);
 int vfio_cxl_cache_init(struct vfio_cxl_device *cxl);
 void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len);
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr);
+bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl);
 int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl);
 
 /* cxl_reset.c: CXL Reset, and the device's own cache */
