@@ -18,6 +18,8 @@
 #include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/libnvdimm.h>
+#include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/memregion.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/signal.h>
@@ -34,8 +36,8 @@
 /* Bytes handled between two points where the CPU may do something else */
 #define CACHE_CHUNK	SZ_64K
 
-/* What is touched is remembered in pieces of this size. */
-#define CACHE_GRANULE	SZ_2M
+/* What is touched is remembered in at most so many pieces, of 2 MiB at least. */
+#define CACHE_PIECES	4096
 /* More than this is not flushed line by line where there is another way. */
 #define CACHE_LINES_MAX	SZ_256M
 
@@ -66,9 +68,16 @@ static void flush_lines(void *p, u64 len)
 	arch_invalidate_pmem(p, len);
 }
 
-static unsigned long nr_granules(struct vfio_cxl_device *cxl)
+static u64 piece_size(struct vfio_cxl_device *cxl)
 {
-	return cxl->decoder.size / CACHE_GRANULE;
+	u64 size = cxl->decoder.size / CACHE_PIECES;
+
+	return size <= SZ_2M ? SZ_2M : roundup_pow_of_two(size);
+}
+
+static unsigned long nr_pieces(struct vfio_cxl_device *cxl)
+{
+	return DIV_ROUND_UP_ULL(cxl->decoder.size, piece_size(cxl));
 }
 
 /**
@@ -79,7 +88,7 @@ static unsigned long nr_granules(struct vfio_cxl_device *cxl)
  */
 int vfio_cxl_cache_init(struct vfio_cxl_device *cxl)
 {
-	cxl->gate.touched = kvcalloc(BITS_TO_LONGS(nr_granules(cxl)),
+	cxl->gate.touched = kvcalloc(BITS_TO_LONGS(nr_pieces(cxl)),
 				     sizeof(long), GFP_KERNEL);
 	return cxl->gate.touched ? 0 : -ENOMEM;
 }
@@ -92,8 +101,8 @@ int vfio_cxl_cache_init(struct vfio_cxl_device *cxl)
  */
 void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
 {
-	unsigned long first = off / CACHE_GRANULE;
-	unsigned long last = (off + len - 1) / CACHE_GRANULE;
+	unsigned long first = off / piece_size(cxl);
+	unsigned long last = (off + len - 1) / piece_size(cxl);
 
 	guard(spinlock)(&cxl->gate.touched_lock);
 	bitmap_set(cxl->gate.touched, first, last - first + 1);
@@ -120,26 +129,29 @@ static bool in_virtual_machine(void)
  */
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 {
-	unsigned long nr = nr_granules(cxl), touched, i;
-	u64 off;
+	const unsigned long nr = nr_pieces(cxl);
+	const u64 size = piece_size(cxl);
+	u64 off, end, touched;
+	unsigned long i;
 
-	touched = bitmap_weight(cxl->gate.touched, nr);
+	touched = bitmap_weight(cxl->gate.touched, nr) * size;
 	if (!touched)
 		return;
-	if (flush_all_caches(cxl, (u64)touched * CACHE_GRANULE)) {
+	if (flush_all_caches(cxl, touched)) {
 		bitmap_zero(cxl->gate.touched, nr);
 		return;
 	}
-	if (touched > CACHE_LINES_MAX / CACHE_GRANULE && in_virtual_machine())
+	if (touched > CACHE_LINES_MAX && in_virtual_machine())
 		return;
 	for_each_set_bit(i, cxl->gate.touched, nr) {
-		for (off = 0; off < CACHE_GRANULE; off += CACHE_CHUNK)
-			flush_lines(kaddr + i * CACHE_GRANULE + off, CACHE_CHUNK);
-		cond_resched();
+		end = min(i * size + size, cxl->decoder.size);
+		for (off = i * size; off < end; off += CACHE_CHUNK) {
+			flush_lines(kaddr + off, CACHE_CHUNK);
+			cond_resched();
+		}
 	}
 	bitmap_zero(cxl->gate.touched, nr);
-	atomic_long_add(touched * (CACHE_GRANULE / L1_CACHE_BYTES),
-			&cxl->stats.flushed_lines);
+	atomic_long_add(touched / L1_CACHE_BYTES, &cxl->stats.flushed_lines);
 }
 
 /**
@@ -152,7 +164,7 @@ void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
  */
 bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl)
 {
-	return bitmap_empty(cxl->gate.touched, nr_granules(cxl));
+	return bitmap_empty(cxl->gate.touched, nr_pieces(cxl));
 }
 
 /**
@@ -193,6 +205,6 @@ int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 	memunmap(kaddr);
 	vm_unmap_aliases();
 	if (!rc)
-		bitmap_zero(cxl->gate.touched, nr_granules(cxl));
+		bitmap_zero(cxl->gate.touched, nr_pieces(cxl));
 	return rc;
 }
