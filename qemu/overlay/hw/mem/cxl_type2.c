@@ -62,9 +62,8 @@ static bool ct2_path_commit(CXLPath *path, Error **errp)
     CXLType2Dev *s = container_of(path, CXLType2Dev, path);
 
     cxl_type2_regs_commit(s, path->base);
-    pci_word_test_and_set_mask(PCI_DEVICE(s)->config + CXL_TYPE2_DVSEC_OFFSET +
-                               offsetof(CXLDVSECDevice, ctrl),
-                               CXL_TYPE2_CTRL_MEM);
+    cxl_type2_dvsec_commit(s, path->base);
+    cxl_type2_memory_update(s);
     return true;
 }
 
@@ -84,62 +83,9 @@ static void ct2_write_config(PCIDevice *d, uint32_t addr, uint32_t val, int len)
     pci_default_write_config(d, addr, val, len);
     pcie_cap_flr_write_config(d, addr, val, len);
     pcie_aer_write_config(d, addr, val, len);
-    /* To D3 or back */
+    /* To D3 or back, or Mem_Enable */
     cxl_type2_memory_update(CXL_TYPE2(d));
     cxl_type2_dvsec_write(CXL_TYPE2(d), addr, val, len);
-}
-
-static bool ct2_check(CXLType2Dev *s, Error **errp)
-{
-    uint64_t unit = CXL_PATH_ALIGN;
-
-    if (!s->memdev) {
-        error_setg(errp, "memdev must be set");
-        return false;
-    }
-    if (host_memory_backend_is_mapped(s->memdev)) {
-        error_setg(errp, "memdev is used by another device");
-        return false;
-    }
-    s->capacity =
-        memory_region_size(host_memory_backend_get_memory(s->memdev));
-    if (s->capacity % unit) {
-        error_setg(errp, "size of memdev, 0x%" PRIx64 ", is not a multiple of "
-                   "256 MiB", s->capacity);
-        return false;
-    }
-    if (s->decoders != 1 &&
-        (!s->decoders || s->decoders % 2 ||
-         s->decoders > CXL_HDM_DECODER_COUNT)) {
-        error_setg(errp, "hdm-decoders, %u, is neither 1 nor an even number up "
-                   "to %u", s->decoders, CXL_HDM_DECODER_COUNT);
-        return false;
-    }
-    if (!s->commit_decoders || s->commit_decoders > s->decoders ||
-        s->capacity % (s->commit_decoders * unit)) {
-        error_setg(errp, "x-commit-decoders: %u of %u decoders cannot share "
-                   "0x%" PRIx64 " bytes in units of 256 MiB",
-                   s->commit_decoders, s->decoders, s->capacity);
-        return false;
-    }
-    if (!is_power_of_2(s->bar_size) ||
-        s->bar_size < 2 * CXL2_COMPONENT_BLOCK_SIZE) {
-        error_setg(errp, "component-bar-size is not a power of two, at least "
-                   "128 KiB");
-        return false;
-    }
-    if (s->component_offset % CXL2_COMPONENT_BLOCK_SIZE ||
-        s->component_offset > s->bar_size - CXL2_COMPONENT_BLOCK_SIZE) {
-        error_setg(errp, "component-offset is not a multiple of 64 KiB inside "
-                   "the BAR");
-        return false;
-    }
-    if (s->reset_timeout > CXL_TYPE2_RESET_TIMEOUT_MAX) {
-        error_setg(errp, "x-cxl-reset-timeout, %u, is above %u",
-                   s->reset_timeout, CXL_TYPE2_RESET_TIMEOUT_MAX);
-        return false;
-    }
-    return true;
 }
 
 static bool ct2_init_memory(CXLType2Dev *s, Error **errp)
@@ -147,8 +93,13 @@ static bool ct2_init_memory(CXLType2Dev *s, Error **errp)
     MemoryRegion *block = &s->cxl_cstate.crb.component_registers;
     MemoryRegion *mr = host_memory_backend_get_memory(s->memdev);
 
-    if (!memory_region_init_ram(&s->scratch, OBJECT(s), "cxl-type2-scratch",
-                                s->bar_size, errp)) {
+    /*
+     * With no name to migrate by: the block outlives the device by an RCU grace
+     * period, and the next device in this slot would have the same name.
+     */
+    if (!memory_region_init_ram_flags_nomigrate(&s->scratch, OBJECT(s),
+                                                "cxl-type2-scratch",
+                                                s->bar_size, 0, errp)) {
         return false;
     }
     memory_region_init(&s->bar, OBJECT(s), "cxl-type2-bar", s->bar_size);
@@ -164,7 +115,7 @@ static bool ct2_init_memory(CXLType2Dev *s, Error **errp)
                              s->capacity);
     host_memory_backend_set_mapped(s->memdev, true);
 
-    cxl_type2_engine_init(&s->engine, PCI_DEVICE(s), mr, &s->dpa);
+    cxl_type2_engine_init(&s->engine, PCI_DEVICE(s), mr);
     pci_register_bar(PCI_DEVICE(s), CT2_ENGINE_BAR,
                      PCI_BASE_ADDRESS_SPACE_MEMORY, &s->engine.bar);
     return true;
@@ -174,7 +125,7 @@ static void ct2_realize(PCIDevice *d, Error **errp)
 {
     CXLType2Dev *s = CXL_TYPE2(d);
 
-    if (!ct2_check(s, errp)) {
+    if (!cxl_type2_check(s, errp)) {
         return;
     }
 
@@ -193,7 +144,9 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     }
     pcie_cap_fill_link_ep_usp(d, QEMU_PCI_EXP_LNK_X16, QEMU_PCI_EXP_LNK_32GT,
                               false);
-    pcie_cap_flr_init(d);
+    if (s->flr) {
+        pcie_cap_flr_init(d);
+    }
     pcie_cap_deverr_init(d);
     if (pcie_aer_init(d, PCI_ERR_VER, CXL_TYPE2_AER_OFFSET, PCI_ERR_SIZEOF,
                       errp) < 0) {
@@ -205,6 +158,9 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     if (!cxl_type2_cdat_init(&s->cdat, d, &s->cxl_cstate, CXL_TYPE2_DOE_OFFSET,
                              s->capacity, errp)) {
         goto err_aer;
+    }
+    if (s->ats) {
+        pcie_ats_init(d, CXL_TYPE2_ATS_OFFSET, true);
     }
     /* Last of all capabilities, for resets bring its header back, too */
     cxl_type2_dvsec_init(s);
@@ -254,7 +210,7 @@ static void ct2_exit(PCIDevice *d)
 
     cxl_type2_reset_exit(s);
     cxl_type2_engine_exit(&s->engine);
-    cxl_type2_regs_reset(s, true);
+    cxl_type2_regs_reset(s, true, false);
     cxl_path_unregister(&s->path);
     host_memory_backend_set_mapped(s->memdev, false);
     msix_uninit_exclusive_bar(d);
@@ -281,6 +237,9 @@ static const Property ct2_props[] = {
     DEFINE_PROP_SIZE("component-offset", CXLType2Dev, component_offset, 0),
     DEFINE_PROP_BOOL("cxl-reset", CXLType2Dev, cxl_reset, true),
     DEFINE_PROP_BOOL("cxl-reset-mem-clr", CXLType2Dev, mem_clr, true),
+    DEFINE_PROP_BOOL("ats", CXLType2Dev, ats, false),
+    DEFINE_PROP_BOOL("x-flr", CXLType2Dev, flr, true),
+    DEFINE_PROP_BOOL("x-config-lock", CXLType2Dev, config_lock, false),
     DEFINE_PROP_UINT8("x-cxl-reset-timeout", CXLType2Dev, reset_timeout, 1),
     /* What firmware should not do, to see that drivers refuse it */
     DEFINE_PROP_UINT8("x-commit-decoders", CXLType2Dev, commit_decoders, 1),
@@ -312,7 +271,7 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
     dc->vmsd = &vmstate_ct2;
     device_class_set_legacy_reset(dc, cxl_type2_reset);
     device_class_set_props(dc, ct2_props);
-    cxl_type2_reset_class_init(oc);
+    cxl_type2_props_class_init(oc);
     object_class_property_set_description(oc, "memdev",
         "Memory backend that is the device's memory");
     object_class_property_set_description(oc, "sn", "PCI serial number");
@@ -332,13 +291,15 @@ static void ct2_class_init(ObjectClass *oc, const void *data)
         "Whether the device is capable of CXL Reset");
     object_class_property_set_description(oc, "cxl-reset-mem-clr",
         "Whether CXL Reset can clear the memory");
+    object_class_property_set_description(oc, "ats",
+        "Whether there is an ATS capability");
 }
 
 static const TypeInfo ct2_info = {
     .name = TYPE_CXL_TYPE2,
     .parent = TYPE_PCI_DEVICE,
     .instance_size = sizeof(CXLType2Dev),
-    .instance_init = cxl_type2_reset_instance_init,
+    .instance_init = cxl_type2_props_instance_init,
     .class_init = ct2_class_init,
     .interfaces = (const InterfaceInfo[]) {
         { INTERFACE_CXL_DEVICE },

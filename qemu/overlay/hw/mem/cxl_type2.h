@@ -28,6 +28,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(CXLType2Dev, CXL_TYPE2)
                                  REG_LOC_DVSEC_LENGTH +               \
                                  GPF_DEVICE_DVSEC_LENGTH +            \
                                  PCIE_CXL3_FLEXBUS_PORT_DVSEC_LENGTH)
+#define CXL_TYPE2_ATS_OFFSET    (CXL_TYPE2_DVSEC_OFFSET + CXL_TYPE2_DVSEC_SIZE)
 
 /* CXL r4.0 8.1.3: PCIe DVSEC for CXL Devices */
 #define CXL_TYPE2_CTRL_MEM          (1 << 2)
@@ -36,6 +37,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(CXLType2Dev, CXL_TYPE2)
 #define CXL_TYPE2_STATUS2_ERROR     (1 << 2)
 #define CXL_TYPE2_RANGE_VALID       (1 << 0)
 #define CXL_TYPE2_RANGE_ACTIVE      (1 << 1)
+#define CXL_TYPE2_RANGE_MEDIA       2
 
 /* CXL Reset Timeout: 10 ms, 100 ms, 1 s, 10 s, 100 s */
 #define CXL_TYPE2_RESET_TIMEOUT_MAX 4
@@ -53,10 +55,23 @@ typedef enum CXLType2ResetFail {
 } CXLType2ResetFail;
 
 /**
+ * CXLType2Media: Media_Type of Range 1
+ * @CXL_TYPE2_MEDIA_VOLATILE: volatile memory
+ * @CXL_TYPE2_MEDIA_NONVOLATILE: non-volatile memory
+ * @CXL_TYPE2_MEDIA_CDAT: CDAT has it
+ */
+typedef enum CXLType2Media {
+    CXL_TYPE2_MEDIA_VOLATILE,
+    CXL_TYPE2_MEDIA_NONVOLATILE,
+    CXL_TYPE2_MEDIA_CDAT,
+} CXLType2Media;
+
+/**
  * CXLType2Dev:
  * @special_ops: called for writes to component registers
  * @bar: BAR 0, @scratch with the component registers above it
  * @dvsecs: what the DVSECs read after reset, once the memory is ready
+ * @dvsec_wmask: which bits of the first are writable while it is not locked
  * @path: zero unless @firmware_committed
  * @dpa: all memory, mapped by @path
  * @direct: memory behind a decoder that the guest committed; mapped in
@@ -82,6 +97,7 @@ struct CXLType2Dev {
     MemoryRegion bar;
     MemoryRegion scratch;
     uint8_t dvsecs[CXL_TYPE2_DVSEC_SIZE];
+    uint8_t dvsec_wmask[PCIE_CXL_DEVICE_DVSEC_LENGTH];
 
     CXLPath path;
     MemoryRegion dpa;
@@ -113,9 +129,14 @@ struct CXLType2Dev {
     bool firmware_committed;
     bool cxl_reset;
     bool mem_clr;
+    bool flr;
+    bool ats;
+    bool config_lock;
     bool interleave;
 
     bool lose_decoder;
+    bool keep_locked;
+    CXLType2Media media;
     CXLType2ResetFail reset_fail;
     uint32_t reset_delay;
     uint32_t mem_info_delay;
@@ -131,14 +152,29 @@ void cxl_type2_dvsec_init(CXLType2Dev *s);
 void cxl_type2_dvsec_write(CXLType2Dev *s, uint32_t addr, uint32_t val,
                            int len);
 
+/** cxl_type2_dvsec_commit: firmware's part, for memory at @base */
+void cxl_type2_dvsec_commit(CXLType2Dev *s, hwaddr base);
+
+/**
+ * cxl_type2_dvsec_reset: reset the DVSECs
+ * @s: the device
+ * @cxl: this is a CXL Reset, which leaves alone what is locked
+ */
+void cxl_type2_dvsec_reset(CXLType2Dev *s, bool cxl);
+
 /** cxl_type2_dvsec_ready: set or clear Mem_Info_Valid and Mem_Active */
 void cxl_type2_dvsec_ready(CXLType2Dev *s, bool info, bool active);
 
-/* ---- cxl_type2_reset.c: resets, and when the memory answers ---- */
+/* ---- cxl_type2_props.c: what the user asks for ---- */
 
-/** cxl_type2_reset_class_init: add the properties that can always be set */
-void cxl_type2_reset_class_init(ObjectClass *oc);
-void cxl_type2_reset_instance_init(Object *obj);
+/** cxl_type2_check: whether the device can be as its properties say */
+bool cxl_type2_check(CXLType2Dev *s, Error **errp);
+
+/** cxl_type2_props_class_init: add the properties that can always be set */
+void cxl_type2_props_class_init(ObjectClass *oc);
+void cxl_type2_props_instance_init(Object *obj);
+
+/* ---- cxl_type2_reset.c: resets, and when the memory answers ---- */
 
 void cxl_type2_reset_init(CXLType2Dev *s);
 void cxl_type2_reset_exit(CXLType2Dev *s);
@@ -165,8 +201,12 @@ void cxl_type2_regs_init(CXLType2Dev *s);
  * cxl_type2_regs_reset: reset them; what the guest mapped is gone
  * @s: the device
  * @cold: RAS registers, too, which are sticky
+ * @keep_locked: but not decoders that are locked
  */
-void cxl_type2_regs_reset(CXLType2Dev *s, bool cold);
+void cxl_type2_regs_reset(CXLType2Dev *s, bool cold, bool keep_locked);
+
+/** cxl_type2_regs_enabled: whether HDM Decoder Enable is set */
+bool cxl_type2_regs_enabled(CXLType2Dev *s);
 
 /** cxl_type2_regs_commit: commit and lock decoders for firmware, at @base */
 void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base);

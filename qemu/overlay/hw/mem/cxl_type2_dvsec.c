@@ -29,6 +29,8 @@
 #define CT2_CTRL2_RESET         (1 << 2)
 #define CT2_CTRL2_MEM_CLR       (1 << 3)
 
+#define CT2_LOCK_CONFIG         (1 << 0)
+
 #define CT2_CTRL2       (CXL_TYPE2_DVSEC_OFFSET + \
                          offsetof(CXLDVSECDevice, ctrl2))
 #define CT2_STATUS2     (CXL_TYPE2_DVSEC_OFFSET + \
@@ -37,6 +39,23 @@
                          offsetof(CXLDVSECDevice, range1_size_hi))
 #define CT2_RANGE1_LO   (CXL_TYPE2_DVSEC_OFFSET + \
                          offsetof(CXLDVSECDevice, range1_size_lo))
+
+#define CT2_RANGE1_BASE (CXL_TYPE2_DVSEC_OFFSET + \
+                         offsetof(CXLDVSECDevice, range1_base_hi))
+#define CT2_CTRL        (CXL_TYPE2_DVSEC_OFFSET + \
+                         offsetof(CXLDVSECDevice, ctrl))
+#define CT2_LOCK        (CXL_TYPE2_DVSEC_OFFSET + \
+                         offsetof(CXLDVSECDevice, lock))
+
+/* What CONFIG_LOCK locks, itself included. Control2 is not among it. */
+static const struct {
+    uint8_t offset, len;
+} ct2_lockable[] = {
+    { offsetof(CXLDVSECDevice, ctrl), 2 },
+    { offsetof(CXLDVSECDevice, lock), 2 },
+    { offsetof(CXLDVSECDevice, range1_base_hi), 8 },
+    { offsetof(CXLDVSECDevice, range2_base_hi), 8 },
+};
 
 static uint16_t ct2_reset_caps(CXLType2Dev *s)
 {
@@ -101,16 +120,74 @@ void cxl_type2_dvsec_init(CXLType2Dev *s)
 
     assert(cxl->dvsec_offset == CXL_TYPE2_DVSEC_OFFSET + CXL_TYPE2_DVSEC_SIZE);
     memcpy(s->dvsecs, d->config + CXL_TYPE2_DVSEC_OFFSET, sizeof(s->dvsecs));
+    memcpy(s->dvsec_wmask, d->wmask + CXL_TYPE2_DVSEC_OFFSET,
+           sizeof(s->dvsec_wmask));
 }
 
-/* Without Mem_Info_Valid the size is not to be relied on; it reads as zero. */
+static bool ct2_locked(CXLType2Dev *s)
+{
+    return s->config_lock &&
+           pci_get_word(PCI_DEVICE(s)->config + CT2_LOCK) & CT2_LOCK_CONFIG;
+}
+
+/* After each change of CONFIG_LOCK */
+static void ct2_update_lock(CXLType2Dev *s)
+{
+    uint8_t *wmask = PCI_DEVICE(s)->wmask + CXL_TYPE2_DVSEC_OFFSET;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ct2_lockable); i++) {
+        unsigned offset = ct2_lockable[i].offset;
+
+        if (ct2_locked(s)) {
+            memset(wmask + offset, 0, ct2_lockable[i].len);
+        } else {
+            memcpy(wmask + offset, s->dvsec_wmask + offset,
+                   ct2_lockable[i].len);
+        }
+    }
+}
+
+void cxl_type2_dvsec_commit(CXLType2Dev *s, hwaddr base)
+{
+    uint8_t *config = PCI_DEVICE(s)->config;
+
+    pci_word_test_and_set_mask(config + CT2_CTRL, CXL_TYPE2_CTRL_MEM);
+    if (s->config_lock) {
+        pci_set_long(config + CT2_RANGE1_BASE, base >> 32);
+        pci_set_long(config + CT2_RANGE1_BASE + 4, base);
+        pci_word_test_and_set_mask(config + CT2_LOCK, CT2_LOCK_CONFIG);
+        ct2_update_lock(s);
+    }
+}
+
+/*
+ * CXL r4.0 8.1.3: CONFIG_LOCK, and with it what it locks, goes in a
+ * conventional reset, and is not affected by CXL Reset.
+ */
+void cxl_type2_dvsec_reset(CXLType2Dev *s, bool cxl)
+{
+    uint8_t *config = PCI_DEVICE(s)->config + CXL_TYPE2_DVSEC_OFFSET;
+    uint8_t kept[PCIE_CXL_DEVICE_DVSEC_LENGTH];
+    bool keep = cxl && ct2_locked(s);
+
+    memcpy(kept, config, sizeof(kept));
+    memcpy(config, s->dvsecs, sizeof(s->dvsecs));
+    for (unsigned i = 0; keep && i < ARRAY_SIZE(ct2_lockable); i++) {
+        memcpy(config + ct2_lockable[i].offset, kept + ct2_lockable[i].offset,
+               ct2_lockable[i].len);
+    }
+    ct2_update_lock(s);
+}
+
+/* Without Mem_Info_Valid size and media are not to be relied on: zero. */
 void cxl_type2_dvsec_ready(CXLType2Dev *s, bool info, bool active)
 {
     uint8_t *config = PCI_DEVICE(s)->config;
 
     pci_set_long(config + CT2_RANGE1_HI, info ? s->capacity >> 32 : 0);
     pci_set_long(config + CT2_RANGE1_LO,
-                 (info ? (uint32_t)s->capacity | CXL_TYPE2_RANGE_VALID : 0) |
+                 (info ? (uint32_t)s->capacity | CXL_TYPE2_RANGE_VALID |
+                         s->media << CXL_TYPE2_RANGE_MEDIA : 0) |
                  (active ? CXL_TYPE2_RANGE_ACTIVE : 0));
 }
 
@@ -121,6 +198,7 @@ void cxl_type2_dvsec_write(CXLType2Dev *s, uint32_t addr, uint32_t val, int len)
     uint8_t ctrl2 = d->config[CT2_CTRL2];
     uint8_t written = val;
 
+    ct2_update_lock(s);
     /* It is the first byte of a double word, and so of any write to it */
     QEMU_BUILD_BUG_ON(CT2_CTRL2 % 4);
     if (!range_covers_byte(addr, len, CT2_CTRL2)) {

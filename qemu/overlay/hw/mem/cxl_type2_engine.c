@@ -116,7 +116,7 @@ static unsigned engine_check(CXLType2Engine *e)
         return REASON(OVERLAP);
     }
     /* No command goes without */
-    if (!e->gate->enabled) {
+    if (!e->active) {
         return REASON(MEMORY);
     }
     return (src == END_BUS || dst == END_BUS) &&
@@ -277,11 +277,17 @@ void cxl_type2_engine_reset(CXLType2Engine *e)
     REG(e, MEMORY) = e->size;
 }
 
+void cxl_type2_engine_flr(CXLType2Engine *e)
+{
+    if (!e->survives_flr || !(REG(e, STATUS) & ENGINE_BUSY)) {
+        cxl_type2_engine_reset(e);
+    }
+}
+
 void cxl_type2_engine_init(CXLType2Engine *e, PCIDevice *pdev,
-                           MemoryRegion *memory, const MemoryRegion *gate)
+                           MemoryRegion *memory)
 {
     e->pdev = pdev;
-    e->gate = gate;
     e->size = memory_region_size(memory);
     address_space_init(&e->memory, memory, "cxl-type2-engine");
     memory_region_init_io(&e->bar, OBJECT(pdev), &engine_ops, e,

@@ -99,23 +99,26 @@ typedef enum CXLType2EngineReason {
  * CXLType2Engine:
  * @bar: the registers, for a BAR of 4 KiB
  * @delay: milliseconds of the virtual clock that each turn takes; may be
- *         changed at any time
+ *         changed at any time, as may the next two
+ * @survives_flr: FLR does not end the command
+ * @active: there is memory to work on
  * @pdev: does the DMA, and has the MSI-X vector
- * @gate: enabled while the memory answers
  * @memory: device physical addresses
  * @size: of the memory
  * @bh: a turn, which is some of the command's work
  * @timer: schedules @bh, and does not run while the machine is stopped
  * @reg: what the registers read, in CPU order
  *
- * The owner uses @bar and @delay. All of it is protected by the BQL.
+ * The owner uses @bar, and sets those up to @active. All of it is protected by
+ * the BQL.
  */
 typedef struct CXLType2Engine {
     MemoryRegion bar;
     uint32_t delay;
+    bool survives_flr;
+    bool active;
 
     PCIDevice *pdev;
-    const MemoryRegion *gate;
     AddressSpace memory;
     uint64_t size;
     QEMUBH *bh;
@@ -125,18 +128,20 @@ typedef struct CXLType2Engine {
 
 /**
  * cxl_type2_engine_init: from the owner's realize
- * @e: the engine, zero but for @delay
+ * @e: the engine, zero but for @delay and @survives_flr
  * @pdev: the owner, which registers @e->bar and has used MSI-X vector 0
  * @memory: what the engine works on, from device physical address 0 on
- * @gate: a region that the owner enables while the memory answers
  */
 void cxl_type2_engine_init(CXLType2Engine *e, PCIDevice *pdev,
-                           MemoryRegion *memory, const MemoryRegion *gate);
+                           MemoryRegion *memory);
 
 /** cxl_type2_engine_exit: stop it; @e is not used any more */
 void cxl_type2_engine_exit(CXLType2Engine *e);
 
 /** cxl_type2_engine_reset: stop it, and reset the registers */
 void cxl_type2_engine_reset(CXLType2Engine *e);
+
+/** cxl_type2_engine_flr: as a reset, unless what is under way survives it */
+void cxl_type2_engine_flr(CXLType2Engine *e);
 
 #endif /* HW_MEM_CXL_TYPE2_ENGINE_H */

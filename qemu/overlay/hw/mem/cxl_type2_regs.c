@@ -113,6 +113,18 @@ static const char *ct2_refuse(CXLType2Dev *s, unsigned n)
     return NULL;
 }
 
+/* Decoders are uncommitted from the last to the first */
+static bool ct2_holds_next(CXLType2Dev *s, unsigned n)
+{
+    CXLHDMDecoder next;
+
+    if (n + 1 == s->decoders) {
+        return false;
+    }
+    next = cxl_hdm_decoder_get(ct2_cache_mem(s), n + 1);
+    return cxl_hdm_decoder_committed(&next);
+}
+
 static void ct2_write_hdm_ctrl(CXLType2Dev *s, unsigned n, uint32_t value)
 {
     CXLHDMDecoder d = cxl_hdm_decoder_get(ct2_cache_mem(s), n);
@@ -123,6 +135,8 @@ static void ct2_write_hdm_ctrl(CXLType2Dev *s, unsigned n, uint32_t value)
     if (commit && committed) {
         /* What else is in the register belongs to the commit that was. */
         d.ctrl |= value & R_CXL_HDM_DECODER0_CTRL_LOCK_ON_COMMIT_MASK;
+    } else if (committed && ct2_holds_next(s, n)) {
+        why = "stays committed, as the next one is";
     } else {
         if (commit) {
             why = FIELD_EX32(value, CXL_HDM_DECODER0_CTRL, IW) ?
@@ -162,6 +176,9 @@ static void ct2_write_reg(void *opaque, hwaddr offset, uint64_t value,
         stl_le_p(reg, ldl_le_p(reg) & ~(value & mask));
     } else if (offset < A_CXL_HDM_DECODER0_BASE_LO || n >= s->decoders) {
         stl_le_p(reg, value);
+        if (offset == A_CXL_HDM_DECODER_GLOBAL_CONTROL) {
+            cxl_type2_memory_update(s);
+        }
     } else if (offset == A_CXL_HDM_DECODER0_CTRL + n * HDM_STRIDE) {
         ct2_write_hdm_ctrl(s, n, value);
     } else {
@@ -176,20 +193,37 @@ static void ct2_write_reg(void *opaque, hwaddr offset, uint64_t value,
     }
 }
 
-void cxl_type2_regs_reset(CXLType2Dev *s, bool cold)
+bool cxl_type2_regs_enabled(CXLType2Dev *s)
+{
+    return FIELD_EX32(ldl_le_p(ct2_cache_mem(s) +
+                               R_CXL_HDM_DECODER_GLOBAL_CONTROL),
+                      CXL_HDM_DECODER_GLOBAL_CONTROL, HDM_DECODER_ENABLE);
+}
+
+void cxl_type2_regs_reset(CXLType2Dev *s, bool cold, bool keep_locked)
 {
     const unsigned stride = HDM_STRIDE / sizeof(uint32_t);
     uint32_t *reg = ct2_cache_mem(s);
     uint32_t *mask = s->cxl_cstate.crb.cache_mem_regs_write_mask;
     uint8_t ras[CXL_RAS_REGISTERS_SIZE];
+    CXLHDMDecoder kept[CXL_HDM_DECODER_COUNT] = {};
 
     for (unsigned i = 0; i < s->decoders; i++) {
+        CXLHDMDecoder d = cxl_hdm_decoder_get(reg, i);
+
         ct2_unmap_direct(s, i);
+        if (keep_locked && cxl_hdm_decoder_committed(&d) &&
+            FIELD_EX32(d.ctrl, CXL_HDM_DECODER0_CTRL, LOCK_ON_COMMIT)) {
+            kept[i] = d;
+        }
     }
 
     memcpy(ras, reg + R_CXL_RAS_UNC_ERR_STATUS, sizeof(ras));
     /* Type 3 is the layout of a device that has HDM decoders */
     cxl_component_register_init_common(reg, mask, CXL2_TYPE3_DEVICE, false);
+    for (unsigned i = 0; i < s->decoders; i++) {
+        cxl_hdm_decoder_set(reg, i, &kept[i]);
+    }
     if (cold) {
         cxl_type2_ras_forget(s);
     } else {
@@ -227,7 +261,7 @@ void cxl_type2_regs_init(CXLType2Dev *s)
     s->special_ops.write = ct2_write_reg;
     s->cxl_cstate.crb.special_ops = &s->special_ops;
     QTAILQ_INIT(&s->errors);
-    cxl_type2_regs_reset(s, true);
+    cxl_type2_regs_reset(s, true, false);
 }
 
 void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base)

@@ -19,8 +19,10 @@
  *               firmware waits for the memory and commits it again.
  *   bus reset   RAS registers are sticky. The memory takes its time to become
  *               active, and nobody commits it, firmware having no part in this.
- *   CXL Reset   As a bus reset, with a beginning and an end: what the guest
- *               writes in between is lost, but for RAS registers, and the
+ *   CXL Reset   As a bus reset, except that CONFIG_LOCK holds (with
+ *               x-config-lock=on) and so do locked decoders (with
+ *               x-keep-locked=on); and it has a beginning and an end: what the
+ *               guest writes in between is lost, but for RAS registers, and the
  *               memory does not answer. The end comes at once, unless
  *               x-cxl-reset-delay is set, and may be an error, or not come.
  *
@@ -49,10 +51,20 @@ static bool ct2_in_d0(PCIDevice *d)
              PCI_PM_CTRL_STATE_MASK);
 }
 
+static bool ct2_enabled(CXLType2Dev *s)
+{
+    return pci_get_word(PCI_DEVICE(s)->config + CXL_TYPE2_DVSEC_OFFSET +
+                        offsetof(CXLDVSECDevice, ctrl)) & CXL_TYPE2_CTRL_MEM &&
+           cxl_type2_regs_enabled(s);
+}
+
 void cxl_type2_memory_update(CXLType2Dev *s)
 {
-    bool answers = s->mem_active && ct2_in_d0(PCI_DEVICE(s));
+    bool in_d0 = ct2_in_d0(PCI_DEVICE(s));
+    bool answers = s->mem_active && in_d0 &&
+                   (!s->keep_locked || ct2_enabled(s));
 
+    s->engine.active = s->mem_active && (in_d0 || s->engine.survives_flr);
     if (answers == s->dpa.enabled) {
         return;
     }
@@ -145,9 +157,16 @@ void cxl_type2_reset(DeviceState *dev)
     CT2Reset kind = ct2_reset_kind(s);
 
     trace_cxl_type2_reset(d->name, ct2_reset_name[kind]);
-    cxl_type2_engine_reset(&s->engine);
+    if (kind == CT2_RESET_FLR) {
+        cxl_type2_engine_flr(&s->engine);
+    } else {
+        cxl_type2_engine_reset(&s->engine);
+    }
     cxl_type2_cdat_reset(&s->cdat);
     pcie_cap_deverr_reset(d);
+    if (s->ats) {
+        pci_set_word(d->config + CXL_TYPE2_ATS_OFFSET + PCI_ATS_CTRL, 0);
+    }
     pci_word_test_and_clear_mask(d->config + d->pm_cap + PCI_PM_CTRL,
                                  PCI_PM_CTRL_STATE_MASK);
     memset(memory_region_get_ram_ptr(&s->scratch), 0, s->bar_size);
@@ -155,16 +174,20 @@ void cxl_type2_reset(DeviceState *dev)
 
     if (kind == CT2_RESET_FLR) {
         if (s->lose_decoder) {
-            cxl_type2_regs_reset(s, false);
+            cxl_type2_regs_reset(s, false, false);
             cxl_path_withdraw(&s->path);
         }
         return;
     }
 
-    cxl_type2_regs_reset(s, kind == CT2_RESET_START);
-    memcpy(d->config + CXL_TYPE2_DVSEC_OFFSET, s->dvsecs, sizeof(s->dvsecs));
+    cxl_type2_regs_reset(s, kind == CT2_RESET_START,
+                         kind == CT2_RESET_CXL && s->keep_locked);
+    cxl_type2_dvsec_reset(s, kind == CT2_RESET_CXL);
     if (kind == CT2_RESET_CXL) {
-        cxl_path_withdraw(&s->path);
+        if (!s->keep_locked) {
+            cxl_path_withdraw(&s->path);
+        }
+        cxl_type2_regs_update(d);
         return;
     }
 
@@ -251,60 +274,7 @@ void cxl_type2_cxl_reset(CXLType2Dev *s, bool clear)
     }
 }
 
-/* ---- properties that can be set at any time ---- */
-
-static const QEnumLookup ct2_reset_fail_lookup = {
-    .array = (const char *const[]) {
-        [CXL_TYPE2_RESET_OK] = "off",
-        [CXL_TYPE2_RESET_ERROR] = "error",
-        [CXL_TYPE2_RESET_STUCK] = "stuck",
-    },
-    .size = CXL_TYPE2_RESET_STUCK + 1,
-};
-
-static int ct2_get_reset_fail(Object *obj, Error **errp)
-{
-    return CXL_TYPE2(obj)->reset_fail;
-}
-
-static void ct2_set_reset_fail(Object *obj, int value, Error **errp)
-{
-    CXL_TYPE2(obj)->reset_fail = value;
-}
-
-static bool ct2_get_lose_decoder(Object *obj, Error **errp)
-{
-    return CXL_TYPE2(obj)->lose_decoder;
-}
-
-static void ct2_set_lose_decoder(Object *obj, bool value, Error **errp)
-{
-    CXL_TYPE2(obj)->lose_decoder = value;
-}
-
-void cxl_type2_reset_class_init(ObjectClass *oc)
-{
-    object_class_property_add_enum(oc, "x-cxl-reset-fail", "CXLType2ResetFail",
-                                   &ct2_reset_fail_lookup, ct2_get_reset_fail,
-                                   ct2_set_reset_fail);
-    object_class_property_add_bool(oc, "x-lose-decoder", ct2_get_lose_decoder,
-                                   ct2_set_lose_decoder);
-}
-
-void cxl_type2_reset_instance_init(Object *obj)
-{
-    CXLType2Dev *s = CXL_TYPE2(obj);
-
-    object_property_add_uint32_ptr(obj, "x-cxl-reset-delay", &s->reset_delay,
-                                   OBJ_PROP_FLAG_READWRITE);
-    object_property_add_uint32_ptr(obj, "x-mem-info-delay", &s->mem_info_delay,
-                                   OBJ_PROP_FLAG_READWRITE);
-    object_property_add_uint32_ptr(obj, "x-mem-active-delay",
-                                   &s->mem_active_delay,
-                                   OBJ_PROP_FLAG_READWRITE);
-    object_property_add_uint32_ptr(obj, "x-engine-delay", &s->engine.delay,
-                                   OBJ_PROP_FLAG_READWRITE);
-}
+/* ---- start and stop ---- */
 
 void cxl_type2_reset_init(CXLType2Dev *s)
 {

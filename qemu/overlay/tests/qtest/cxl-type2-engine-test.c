@@ -514,6 +514,114 @@ static void test_reset_busy(void)
     stop(&t);
 }
 
+/* That the work goes on, and that it has done @mib MiB 10 ms later */
+static void assert_goes_on(CXLTest *t, unsigned mib)
+{
+    step(t, 10);
+    setup(t);
+    g_assert_cmphex(get(t, DONE), ==, mib * MiB);
+    g_assert_cmphex(get(t, STATUS), ==, BUSY);
+    g_assert_cmphex(qtest_readb(t->qts, t->window + mib * MiB - 1), ==, 1);
+    g_assert_cmphex(qtest_readb(t->qts, t->window + mib * MiB), ==, 0);
+}
+
+/* What leaves device memory to itself does not need what DMA needs */
+static void test_no_master(void)
+{
+    CXLTest t = {};
+
+    start_slow(&t);
+    qtest_writew(t.qts, cfg(13, 0, PCI_COMMAND), PCI_COMMAND_MEMORY);
+    assert_goes_on(&t, 2);
+    /* nor BARs */
+    qtest_writew(t.qts, cfg(13, 0, PCI_COMMAND), 0);
+    assert_goes_on(&t, 3);
+    set(&t, COMMAND, STOP);
+
+    command(&t, COPY, 0, 16 * MiB, 3 * MiB);
+    step(&t, 10);
+    qtest_writew(t.qts, cfg(13, 0, PCI_COMMAND), 0);
+    step(&t, 10);
+    step(&t, 10);
+    setup(&t);
+    g_assert_cmphex(get(&t, STATUS), ==, OK);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + 19 * MiB - 1), ==, 1);
+
+    /* which is not for DMA */
+    command(&t, COPY_OUT, 0, RAM, 3 * MiB);
+    step(&t, 10);
+    qtest_writew(t.qts, cfg(13, 0, PCI_COMMAND), PCI_COMMAND_MEMORY);
+    step(&t, 10);
+    g_assert_cmphex(get(&t, STATUS), ==, NO_MASTER);
+    g_assert_cmphex(get(&t, DONE), ==, MiB);
+    stop(&t);
+}
+
+static void test_survives_flr(void)
+{
+    CXLTest t = {};
+    uint64_t pm;
+
+    start_slow(&t);
+    qom_set(&t, "'property': 'x-engine-survives-flr', 'value': true");
+    flr(&t, 13);
+    assert_goes_on(&t, 2);
+    pm = cfg(13, 0, find_cap(&t, 13, 0, PCI_CAP_ID_PM) + PCI_PM_CTRL);
+    qtest_writew(t.qts, pm, 3);
+    step(&t, 10);
+    qtest_writew(t.qts, pm, 0);
+    assert_goes_on(&t, 4);
+
+    /* and when it has ended, FLR resets it */
+    set(&t, COMMAND, STOP);
+    flr(&t, 13);
+    setup(&t);
+    assert_reset(&t);
+
+    /* it ends with CXL Reset */
+    set(&t, VALUE, 0x0202020202020202);
+    command(&t, FILL, 0, 0, 10 * MiB);
+    step(&t, 10);
+    set_ctrl2(&t, CTRL2_RESET);
+    setup(&t);
+    assert_reset(&t);
+    restore(&t, find_hdm(&t, MMIO));
+    step(&t, 1000);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB - 1), ==, 2);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB), ==, 1);
+
+    /* with bus reset, */
+    command(&t, FILL, 0, 0, 10 * MiB);
+    step(&t, 10);
+    bus_reset(&t, 0);
+    setup(&t);
+    assert_reset(&t);
+    restore(&t, find_hdm(&t, MMIO));
+    step(&t, 1000);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB - 1), ==, 0);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB), ==, 1);
+
+    /* with system reset, */
+    command(&t, FILL, 0, 0, 10 * MiB);
+    step(&t, 10);
+    reset(&t);
+    setup(&t);
+    assert_reset(&t);
+    step(&t, 1000);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB), ==, 1);
+
+    /* and with FLR as ever, when the property is off again */
+    qom_set(&t, "'property': 'x-engine-survives-flr', 'value': false");
+    command(&t, FILL, 0, 0, 10 * MiB);
+    step(&t, 10);
+    flr(&t, 13);
+    setup(&t);
+    assert_reset(&t);
+    step(&t, 1000);
+    g_assert_cmphex(qtest_readb(t.qts, t.window + MiB), ==, 1);
+    stop(&t);
+}
+
 static void test_unplug_busy(void)
 {
     CXLTest t = {};
@@ -673,6 +781,8 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-type2-engine/gate", test_gate);
     qtest_add_func("/cxl-type2-engine/busy", test_busy);
     qtest_add_func("/cxl-type2-engine/reset_busy", test_reset_busy);
+    qtest_add_func("/cxl-type2-engine/no_master", test_no_master);
+    qtest_add_func("/cxl-type2-engine/survives_flr", test_survives_flr);
     qtest_add_func("/cxl-type2-engine/unplug_busy", test_unplug_busy);
     qtest_add_func("/cxl-type2-engine/interrupt", test_interrupt);
     if (qtest_has_device("intel-iommu")) {

@@ -294,6 +294,12 @@ static void test_guest_commit(void)
     qtest_writeq(t.qts, ep + HDM_BASE(0), t.window);
     assert_decoder(&t, ep, 0, t.window + CHUNK, CHUNK, ok);
 
+    /* nor is it uncommitted before the next one */
+    qtest_writel(t.qts, ep + HDM_CTRL(0), 0);
+    assert_decoder(&t, ep, 0, t.window + CHUNK, CHUNK, ok);
+    assert_in_file(&t, 0, t.window + CHUNK);
+    assert_in_file(&t, CHUNK, t.window + 2 * CHUNK);
+
     /* and goes when any part of the path goes */
     qtest_writel(t.qts, ep + HDM_CTRL(1), 0);
     g_assert(!is_memory(&t, t.window + 2 * CHUNK));

@@ -58,8 +58,10 @@
 #define DVSEC_CTRL      0x0c
 #define DVSEC_CTRL2     0x10
 #define DVSEC_STATUS2   0x12
+#define DVSEC_LOCK      0x14
 #define DVSEC_SIZE_HI   0x18
 #define DVSEC_SIZE_LO   0x1c
+#define DVSEC_BASE_HI   0x20
 #define CTRL2_NO_CACHE  (1u << 0)
 #define CTRL2_CACHE_WBI (1u << 1)
 #define CTRL2_RESET     (1u << 2)
