@@ -245,7 +245,7 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
     return verify_range(regs, base, size, errp) && verify_locked(regs, errp);
 }
 
-CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs)
+bool vfio_cxl_regs_decoder(VFIOCXLRegs *regs, CXLHDMDecoder *d)
 {
     static const uint32_t offset[] = {
         HDM(DECODER0_CTRL), HDM(DECODER_GLOBAL_CONTROL),
@@ -253,20 +253,19 @@ CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs)
         HDM(DECODER0_SIZE_LO), HDM(DECODER0_SIZE_HI),
     };
     uint64_t val[ARRAY_SIZE(offset)];
-    CXLHDMDecoder d = {};
 
     for (int i = 0; i < ARRAY_SIZE(offset); i++) {
-        if (!regs_read(regs, regs->hdm + offset[i], 4, &val[i], NULL) ||
-            !(val[0] & HDM_CTRL(COMMITTED))) {
-            return d;
+        if (!regs_read(regs, regs->hdm + offset[i], 4, &val[i], NULL)) {
+            return false;
         }
     }
+    *d = (CXLHDMDecoder) { };
     if (val[1] & HDM_ENABLE) {
-        d.ctrl = val[0];
-        d.base = val[3] << 32 | val[2];
-        d.size = val[5] << 32 | val[4];
+        d->ctrl = val[0];
+        d->base = val[3] << 32 | val[2];
+        d->size = val[5] << 32 | val[4];
     }
-    return d;
+    return true;
 }
 
 /*
@@ -288,6 +287,30 @@ static bool program(VFIOCXLRegs *regs, uint32_t ctrl, uint64_t base,
            verify_range(regs, base, size, errp) &&
            regs_write(regs, ctrl_reg, 4, idle | HDM_CTRL(COMMIT) |
                       HDM_CTRL(LOCK_ON_COMMIT), errp);
+}
+
+/*
+ * Range 1 of the Device DVSEC (CXL r4.0 sec 8.1.3.8) tells the address to an OS
+ * that does not know decoders. All others do without, so it is no error when
+ * the device does not take it.
+ */
+static void set_range(VFIOCXLRegs *regs, uint64_t base)
+{
+    VFIODevice *vbasedev = regs->vbasedev;
+    const struct {
+        uint32_t offset, val;
+    } writes[] = {
+        { offsetof(CXLDVSECDevice, range1_base_hi), base >> 32 },
+        { offsetof(CXLDVSECDevice, range1_base_lo), base },
+    };
+
+    for (int i = 0; regs->dvsec && i < ARRAY_SIZE(writes); i++) {
+        uint32_t val = cpu_to_le32(writes[i].val);
+
+        vbasedev->io_ops->region_write(vbasedev, VFIO_PCI_CONFIG_REGION_INDEX,
+                                       regs->dvsec + writes[i].offset,
+                                       sizeof(val), &val, false);
+    }
 }
 
 bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
@@ -314,6 +337,7 @@ bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
         (locked ? verify_range(regs, base, size, errp) :
                   program(regs, ctrl, base, size, errp)) &&
         verify_locked(regs, errp)) {
+        set_range(regs, base);
         return true;
     }
 

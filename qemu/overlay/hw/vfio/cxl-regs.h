@@ -20,6 +20,7 @@
  * @vbasedev: device that has it
  * @nr: index of its VFIO region
  * @hdm: offset in it of the HDM decoder capability structure
+ * @dvsec: offset in config space of the CXL Device DVSEC, 0 if there is none
  * @decoder_written: called after the guest wrote what decoder 0 depends on
  */
 typedef struct VFIOCXLRegs VFIOCXLRegs;
@@ -27,6 +28,7 @@ struct VFIOCXLRegs {
     VFIODevice *vbasedev;
     uint8_t nr;
     uint32_t hdm;
+    uint16_t dvsec;
     void (*decoder_written)(VFIOCXLRegs *regs);
 };
 
@@ -57,7 +59,7 @@ bool vfio_cxl_regs_verify(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
                           Error **errp);
 
 /**
- * vfio_cxl_regs_commit: commit and lock decoder 0 to a range
+ * vfio_cxl_regs_commit: commit and lock decoder 0, and set range 1, to a range
  * @regs: the page
  * @base: first guest physical address
  * @size: bytes, which the decoder must have already
@@ -74,10 +76,10 @@ bool vfio_cxl_regs_commit(VFIOCXLRegs *regs, uint64_t base, uint64_t size,
 /**
  * vfio_cxl_regs_decoder: read decoder 0 as the guest has it
  * @regs: the page
+ * @d: set to the decoder, uncommitted if decoding is not enabled
  *
- * Returns: the decoder, uncommitted if decoding is not enabled or the page
- * cannot be read.
+ * Returns: false, with @d left alone, if the page cannot be read.
  */
-CXLHDMDecoder vfio_cxl_regs_decoder(VFIOCXLRegs *regs);
+bool vfio_cxl_regs_decoder(VFIOCXLRegs *regs, CXLHDMDecoder *d);
 
 #endif /* HW_VFIO_CXL_REGS_H */

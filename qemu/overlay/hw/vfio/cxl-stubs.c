@@ -27,11 +27,21 @@ void vfio_cxl_finalize(VFIOPCIDevice *vdev)
 {
 }
 
-void vfio_cxl_reset(VFIOPCIDevice *vdev)
+bool vfio_cxl_config_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
+                           int len)
+{
+    return false;
+}
+
+void vfio_cxl_config_written(VFIOPCIDevice *vdev)
 {
 }
 
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
+void vfio_cxl_pre_reset(VFIOPCIDevice *vdev)
+{
+}
+
+void vfio_cxl_post_reset(VFIOPCIDevice *vdev)
 {
 }
 

@@ -20,6 +20,7 @@
 #include <linux/vfio_cxl.h>
 
 #include "cxl.h"
+#include "cxl-gate.h"
 #include "cxl-regs.h"
 #include "hw/cxl/cxl_path.h"
 #include "hw/pci/pci_bridge.h"
@@ -33,6 +34,7 @@
 
 /*
  * @dpa: the device memory
+ * @gate: enables it
  * @regs: the register page
  * @regs_mr: what the guest sees of it, mapped in @bar from setup to exit
  * @path: registered while @path.dev is set
@@ -40,6 +42,7 @@
 struct VFIOCXL {
     VFIOPCIDevice *vdev;
     VFIORegion dpa;
+    VFIOCXLGate gate;
     VFIOCXLRegs regs;
     MemoryRegion regs_mr;
     VFIOBAR *bar;
@@ -165,23 +168,25 @@ static bool vfio_cxl_setup_dpa(VFIOCXL *cxl, Error **errp)
 /*
  * Decoders changed, here or on the way here. Firmware's commitment lasts until
  * a reset takes it; from then on the memory is where the guest's own commitment
- * has it.
+ * has it. That registers cannot be read does not mean that the decoder is lost.
  */
 static void vfio_cxl_follow(VFIOCXL *cxl)
 {
     CXLPath *path = &cxl->path;
-    CXLHDMDecoder d;
+    CXLHDMDecoder d = {};
+    bool known;
 
     if (!path->dev) {
         return;
     }
+    known = vfio_cxl_regs_decoder(&cxl->regs, &d);
     if (path->committed) {
-        if (vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL)) {
+        if (!known || ((d.ctrl & CXL_HDM_CTRL_LOCKED) == CXL_HDM_CTRL_LOCKED &&
+                       d.base == path->base && d.size == path->size)) {
             return;
         }
         cxl_path_withdraw(path);
     }
-    d = vfio_cxl_regs_decoder(&cxl->regs);
     cxl_path_follow(path, &d);
 }
 
@@ -201,8 +206,21 @@ static void vfio_cxl_update(PCIDevice *pdev)
     }
 }
 
+/*
+ * CXLMemEndpointClass.read: decoders lead here, but the memory cannot be
+ * reached. To the guest that is as if the device were gone, and no error: on
+ * Arm it would have an abort for that.
+ */
+static MemTxResult vfio_cxl_read(PCIDevice *pdev, hwaddr hpa, uint64_t *data,
+                                 unsigned size, MemTxAttrs attrs)
+{
+    *data = MAKE_64BIT_MASK(0, size * 8);
+    return MEMTX_OK;
+}
+
 void vfio_cxl_class_init(ObjectClass *klass)
 {
+    CXL_MEM_ENDPOINT_CLASS(klass)->read = vfio_cxl_read;
     CXL_MEM_ENDPOINT_CLASS(klass)->update = vfio_cxl_update;
 }
 
@@ -292,10 +310,12 @@ static void vfio_cxl_get_base(Object *obj, Visitor *v, const char *name,
 
 static char *vfio_cxl_get_state(Object *obj, Error **errp)
 {
-    const CXLPath *path = &VFIO_PCI_DEVICE(obj)->cxl->path;
+    const VFIOCXL *cxl = VFIO_PCI_DEVICE(obj)->cxl;
+    const CXLPath *path = &cxl->path;
 
-    return g_strdup(path->committed ? "firmware-committed" :
-                    path->mapped_fw ? "guest-committed" : "uncommitted");
+    return g_strdup(!path->mapped_fw ? "uncommitted" :
+                    vfio_cxl_gate_unavailable(&cxl->gate) ? "unavailable" :
+                    path->committed ? "firmware-committed" : "guest-committed");
 }
 
 static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
@@ -315,6 +335,8 @@ static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
         }
     }
 
+    vfio_cxl_gate_init(&cxl->gate, cxl->vdev, &cxl->dpa);
+    cxl->regs.dvsec = cxl->gate.dvsec;
     cxl->path = (CXLPath) {
         .dev = pdev,
         .mr = cxl->dpa.mem,
@@ -385,30 +407,26 @@ bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
     return vfio_cxl_setup_path(vdev->cxl, errp);
 }
 
-/*
- * The host takes the memory away, with SIGBUS for whoever touches it, while
- * the device's Memory Space Enable is off or it is not in D0. So the guest gets
- * it on the same terms as a BAR, and in between sees an empty part of the
- * window; and the IOMMU is given nothing that it could not fault in.
- */
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
+bool vfio_cxl_config_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
+                           int len)
 {
-    PCIDevice *pdev = PCI_DEVICE(vdev);
     VFIOCXL *cxl = vdev->cxl;
-    bool on;
 
-    if (!cxl || !cxl->dpa.mem) {
-        return;
-    }
-    on = pci_get_word(pdev->config + PCI_COMMAND) & PCI_COMMAND_MEMORY;
-    if (pdev->pm_cap &&
-        pci_get_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL) &
-        PCI_PM_CTRL_STATE_MASK) {
-        on = false;
-    }
-    if (on != cxl->dpa.mem->enabled) {
-        trace_vfio_cxl_update_mapping(vdev->vbasedev.name, on);
-        memory_region_set_enabled(cxl->dpa.mem, on);
+    return cxl && cxl->gate.vdev &&
+           vfio_cxl_gate_config_write(&cxl->gate, addr, val, len);
+}
+
+void vfio_cxl_config_written(VFIOPCIDevice *vdev)
+{
+    vfio_cxl_gate_update(&vdev->cxl->gate);
+}
+
+void vfio_cxl_pre_reset(VFIOPCIDevice *vdev)
+{
+    VFIOCXL *cxl = vdev->cxl;
+
+    if (cxl && cxl->gate.vdev) {
+        vfio_cxl_gate_hold(&cxl->gate);
     }
 }
 
@@ -422,19 +440,20 @@ void vfio_cxl_update_mapping(VFIOPCIDevice *vdev)
  * A function level reset and a CXL Reset do not come here. The guest writes
  * them to config space, and the kernel leaves the decoders alone.
  */
-void vfio_cxl_reset(VFIOPCIDevice *vdev)
+void vfio_cxl_post_reset(VFIOPCIDevice *vdev)
 {
     VFIOCXL *cxl = vdev->cxl;
     CXLPath *path;
     bool kept;
 
-    if (!cxl) {
+    if (!cxl || !cxl->gate.vdev) {
         return;
     }
     path = &cxl->path;
     kept = path->committed &&
            vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL);
     trace_vfio_cxl_reset(vdev->vbasedev.name, kept);
+    vfio_cxl_gate_release(&cxl->gate);
     if (!kept) {
         cxl_path_lost(path);
     }
@@ -455,6 +474,7 @@ void vfio_cxl_exit(VFIOPCIDevice *vdev)
         cxl_path_unregister(&cxl->path);
         cxl->path = (CXLPath) { };
     }
+    vfio_cxl_gate_exit(&cxl->gate);
     migrate_del_blocker(&cxl->migration_blocker);
     if (cxl->bar) {
         memory_region_del_subregion(cxl->bar->region.mem, &cxl->regs_mr);

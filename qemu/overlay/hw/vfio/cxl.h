@@ -38,16 +38,34 @@ void vfio_cxl_exit(VFIOPCIDevice *vdev);
 void vfio_cxl_finalize(VFIOPCIDevice *vdev);
 
 /**
- * vfio_cxl_reset: follow a reset of the device
- * @vdev: any device, after it was reset
+ * vfio_cxl_config_write: take the memory out before a write that may close it
+ * @vdev: any device, before the guest's write goes to the host
+ * @addr: where in config space
+ * @val: what
+ * @len: how many bytes
+ *
+ * Returns: whether vfio_cxl_config_written() is to be called after it.
  */
-void vfio_cxl_reset(VFIOPCIDevice *vdev);
+bool vfio_cxl_config_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
+                           int len);
 
 /**
- * vfio_cxl_update_mapping: show the memory only while the device decodes it
- * @vdev: any device, after a write to its config space
+ * vfio_cxl_config_written: put the memory back, if it can be reached
+ * @vdev: a device for which vfio_cxl_config_write() returned true
  */
-void vfio_cxl_update_mapping(VFIOPCIDevice *vdev);
+void vfio_cxl_config_written(VFIOPCIDevice *vdev);
+
+/**
+ * vfio_cxl_pre_reset: take the memory out before a reset
+ * @vdev: any device; vfio_cxl_post_reset() must follow
+ */
+void vfio_cxl_pre_reset(VFIOPCIDevice *vdev);
+
+/**
+ * vfio_cxl_post_reset: follow a reset of the device
+ * @vdev: any device, after it was reset
+ */
+void vfio_cxl_post_reset(VFIOPCIDevice *vdev);
 
 /**
  * vfio_cxl_class_init: have fixed memory windows lead to devices of a class

@@ -13,6 +13,7 @@ import subprocess
 
 HB_BUS, EP_BUS = 12, 13
 MMIO = 0xe0000000               # where the test puts BARs: 2 MiB below rp0
+MMCONFIG = 0xb0000000           # and config space beyond its first 256 bytes
 WINDOW_SIZE = 4 << 30
 PMCSR = 0x44                    # of the server's device
 TIMEOUT = 60
@@ -204,6 +205,13 @@ class Machine:
 
     def config(self, bus, reg, value=None, size="l"):
         """Config space of the device 0 on a bus"""
+        if reg > 0xff:
+            self.config(0, 0x60, MMCONFIG | 1)          # PCIEXBAR
+            address = MMCONFIG | bus << 20 | reg
+            if value is None:
+                return int(self.test(f"read{size} {address:#x}"), 16)
+            self.test(f"write{size} {address:#x} {value:#x}")
+            return None
         self.test(f"outl 0xcf8 {0x80000000 | bus << 16 | reg & ~3:#x}")
         port = 0xcfc + reg % 4
         if value is None:

@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 
+import gate                     # pylint: disable=unused-import # its cases
 import guest                    # pylint: disable=unused-import # its cases
 import server as s
 from bench import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED

@@ -39,6 +39,8 @@ READ, WRITE, MMAP, CAPS = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 CAP_SPARSE_MMAP, CAP_TYPE, CAP_CXL, CAP_COMP_REGS = 1, 2, 6, 6
 TYPE_CXL = 1 << 31 | 0x1e98
 SUBTYPE_DPA, SUBTYPE_COMP_REGS = 1, 2
+FEATURE_GET, FEATURE_SET, FEATURE_CXL_MEM = 1 << 16, 1 << 17, 0x1e98
+CXL_MEM = struct.Struct("<IiQ")
 DEVICE_INFO_SIZE, REGION_INFO_SIZE = 24, 32
 CONFIG, COMP_REGS, DPA, REGIONS, IRQS = 7, 9, 10, 11, 5
 
@@ -144,15 +146,24 @@ class Device:
         self.on_read = lambda number, offset, data: data
         self.on_write = lambda number, offset, data: True
 
+        # Before a write to config space, and a read of the memory
+        self.on_config = lambda offset, data: None
+        self.on_dpa = lambda: None
+
         # For every command: before it is done, and for the answer to it
         self.on_command = lambda command: None
         self.on_answer = lambda command, data: data
         self.resets = 0
+
+        # A Gate, if it has that
+        self.gate = None
         self.array = [1, 2, 5]      # ids in the capability array
         self.reset()
 
     def close(self):
         os.close(self.memfd)
+        if self.gate:
+            self.gate.close()
 
     @staticmethod
     def _config():
@@ -227,6 +238,49 @@ class Device:
             self.put(offset, value | (COMMITTED if value & COMMIT else 0))
 
 
+class Gate:
+    """VFIO_DEVICE_FEATURE_CXL_MEM: shut() and open() are what the kernel does."""
+
+    def __init__(self):
+        self.reasons = 0
+        self.closures = 0
+        self.eventfd = None
+        self.on_get = lambda answer: answer
+        self.on_set = lambda: None
+
+    def feature(self, body, fds):
+        argsz, flags = struct.unpack_from("<II", body)
+        reasons, eventfd, closures = CXL_MEM.unpack_from(body, 8)
+        if flags == FEATURE_GET | FEATURE_CXL_MEM:
+            return self.on_get(struct.pack("<II", argsz, flags) +
+                               CXL_MEM.pack(self.reasons, -1, self.closures))
+        if flags != FEATURE_SET | FEATURE_CXL_MEM or reasons or closures or \
+           (eventfd >= 0) != (len(fds) == 1):
+            raise Fault(errno.EINVAL)
+        self.on_set()
+        self.close()
+        self.eventfd = fds.pop() if fds else None
+        return body
+
+    def shut(self, reasons, tell=True):
+        self.closures += not self.reasons
+        self.reasons = reasons
+        self._changed(tell)
+
+    def open(self, tell=True):
+        self.reasons = 0
+        self._changed(tell)
+
+    def _changed(self, tell):
+        if tell and self.eventfd is not None:
+            os.eventfd_write(self.eventfd, 1)
+
+    def close(self):
+        if self.eventfd is not None:
+            os.close(self.eventfd)
+        self.eventfd = None
+
+
 class Server(threading.Thread):
     """Serves a device at a path, one connection after the other."""
 
@@ -237,6 +291,8 @@ class Server(threading.Thread):
         self.listener.listen()
         self.path = path
         self.device = None
+        self.on_dma = lambda command, address, size: None
+        self.fds = []               # that came with the request
         self.problem = None         # what a good client would not have done
         self.start()
 
@@ -264,13 +320,11 @@ class Server(threading.Thread):
         os.unlink(self.path)
         self.join()
 
-    @staticmethod
-    def _receive(connection, size):
+    def _receive(self, connection, size):
         data = b""
         while len(data) < size:
             part, fds, _, _ = socket.recv_fds(connection, size - len(data), 16)
-            for fd in fds:
-                os.close(fd)        # memory to map, eventfds: not for us
+            self.fds += fds
             if not part:
                 raise ConnectionError
             data += part
@@ -282,7 +336,7 @@ class Server(threading.Thread):
                     REGION_INFO: self._region_info, IRQ_INFO: self._irq_info,
                     REGION_READ: self._read, REGION_WRITE: self._write,
                     WRITE_MULTI: self._write_multi, RESET: self._reset,
-                    DMA_MAP: self._nothing, DMA_UNMAP: self._nothing, SET_IRQS: self._nothing}
+                    FEATURE: self._feature, DMA_MAP: self._map, DMA_UNMAP: self._unmap, SET_IRQS: self._nothing}
         while True:
             ident, command, size, flags, _ = HEADER.unpack(self._receive(connection, HEADER.size))
             body = self._receive(connection, size - HEADER.size)
@@ -299,6 +353,9 @@ class Server(threading.Thread):
             except Fault as fault:
                 reply = b""
                 header = HEADER.pack(ident, command, HEADER.size, REPLY | ERROR, fault.args[0])
+            finally:
+                while self.fds:     # memory to map, interrupts: not for us
+                    os.close(self.fds.pop())
             if not flags & NO_REPLY:
                 fds = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                               array.array("i", [fd]))]
@@ -307,6 +364,14 @@ class Server(threading.Thread):
     @staticmethod
     def _nothing(_device, _body):
         return b""
+
+    def _map(self, _device, body):
+        self.on_dma(DMA_MAP, *struct.unpack_from("<QQ", body, 16))
+        return b""
+
+    def _unmap(self, _device, body):
+        self.on_dma(DMA_UNMAP, *struct.unpack_from("<QQ", body, 8))
+        return body
 
     @staticmethod
     def _version(_device, _body):
@@ -335,6 +400,11 @@ class Server(threading.Thread):
         index = struct.unpack_from("<III", body)[2]
         return struct.pack("<IIII", 16, 1, index, (0, 0, device.vectors, 1, 1)[index])
 
+    def _feature(self, device, body):
+        if not device.gate:
+            raise Fault(errno.ENOTTY)
+        return device.gate.feature(body, self.fds)
+
     def _read(self, device, body):
         offset, index, count = struct.unpack("<QII", body)
         if index == CONFIG:
@@ -346,6 +416,8 @@ class Server(threading.Thread):
         else:
             if index == 0 and PAGE_OFFSET <= offset < PAGE_OFFSET + PAGE:
                 self.problem = "the page was read through the BAR"
+            if index == DPA:
+                device.on_dpa()
             data = bytes(count)
         return struct.pack("<QII", offset, index, len(data)) + data
 
@@ -362,9 +434,10 @@ class Server(threading.Thread):
 
     def _put(self, device, index, offset, data):
         if index == CONFIG:
-            # Command register, BARs without their type bits, PM control
+            # Command register, BARs without their type bits, PM control, range 1
+            device.on_config(offset, data)
             for at, byte in enumerate(data, offset):
-                if at in (4, 5, 0x44) or 0x10 <= at < 0x28 and at % 4:
+                if at in (4, 5, 0x44) or 0x10 <= at < 0x28 and at % 4 or 0x120 <= at < 0x128:
                     device.config[at] = byte
         elif index == device.page_index:
             number = device.writes

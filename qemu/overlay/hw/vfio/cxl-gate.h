@@ -1,0 +1,89 @@
+/*
+ * VFIO passthrough of CXL accelerators: whether the memory can be reached
+ *
+ * Copyright (c) 2026 The vfio-cxl authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VFIO_CXL_GATE_H
+#define HW_VFIO_CXL_GATE_H
+
+#include "pci.h"
+#include "qemu/event_notifier.h"
+
+/**
+ * struct VFIOCXLGate - shows the device memory only while it can be reached
+ * @vdev: the device
+ * @dpa: its memory
+ * @dvsec: offset in config space of the CXL Device DVSEC, 0 if there is none
+ * @has_feature: VFIO_DEVICE_FEATURE_CXL_MEM tells
+ * @notified: and @changed is signalled when the answer is another
+ * @held: a reset is under way: closed whatever the answer
+ * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it when it was asked last
+ *
+ * Open is when @dpa->mem is enabled. Protected by the BQL.
+ */
+typedef struct VFIOCXLGate {
+    VFIOPCIDevice *vdev;
+    VFIORegion *dpa;
+    uint16_t dvsec;
+    bool has_feature;
+    bool notified;
+    bool held;
+    uint64_t closures;
+    EventNotifier changed;
+} VFIOCXLGate;
+
+/**
+ * vfio_cxl_gate_init: find out how to ask, and ask
+ * @gate: zeroed
+ * @vdev: a device whose capabilities were added
+ * @dpa: its memory, disabled
+ */
+void vfio_cxl_gate_init(VFIOCXLGate *gate, VFIOPCIDevice *vdev,
+                        VFIORegion *dpa);
+
+/**
+ * vfio_cxl_gate_exit: close for good
+ * @gate: any, a zeroed one is left alone
+ */
+void vfio_cxl_gate_exit(VFIOCXLGate *gate);
+
+/**
+ * vfio_cxl_gate_config_write: close if a write to config space may
+ * @gate: the gate
+ * @addr: where the guest is about to write
+ * @val: what
+ * @len: how many bytes
+ *
+ * Returns: whether vfio_cxl_gate_update() is to be called after the write.
+ */
+bool vfio_cxl_gate_config_write(VFIOCXLGate *gate, uint32_t addr, uint32_t val,
+                                int len);
+
+/**
+ * vfio_cxl_gate_hold: close, until vfio_cxl_gate_release()
+ * @gate: the gate
+ */
+void vfio_cxl_gate_hold(VFIOCXLGate *gate);
+
+/**
+ * vfio_cxl_gate_release: undo vfio_cxl_gate_hold(), and ask
+ * @gate: the gate
+ */
+void vfio_cxl_gate_release(VFIOCXLGate *gate);
+
+/**
+ * vfio_cxl_gate_update: ask whether the memory can be reached, and act on it
+ * @gate: the gate
+ */
+void vfio_cxl_gate_update(VFIOCXLGate *gate);
+
+/**
+ * vfio_cxl_gate_unavailable: whether the guest could have the memory, but for
+ *                            the state of the device
+ * @gate: the gate
+ */
+bool vfio_cxl_gate_unavailable(const VFIOCXLGate *gate);
+
+#endif /* HW_VFIO_CXL_GATE_H */

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory that the kernel takes away: the guest must have lost it by then.
+
+QEMU gives the memory to the IOMMU while the guest has it, so the server sees
+by its DMA maps when it is there. It answers as the kernel does, or lies.
+"""
+
+import errno
+import os
+import struct
+import time
+
+import server as s
+from bench import Bench, case, check
+from machine import EP_BUS, PMCSR
+from server import Fault, Gate
+
+DEVCTL, CONTROL2, RANGE1_BASE = 0x58, 0x110, 0x120
+FLR, INITIATE_RESET = 0x8000, 0x4
+RESET, FAILED, SUSPENDED = 1 << 0, 1 << 1, 1 << 2
+
+
+class Gated(Bench):
+    """A device with the feature, and what the IOMMU has of its memory"""
+
+    def __init__(self, directory, feature=True):
+        super().__init__(directory)
+        self.maps = []              # addresses, each time when the memory was mapped
+        self.mapped = False
+        self.device.gate = Gate() if feature else None
+        self.server.on_dma = self.dma
+
+    def dma(self, command, address, size):
+        if size == self.device.size:
+            self.mapped = command == s.DMA_MAP
+            if self.mapped:
+                self.maps.append(address)
+
+    def begin(self):
+        self.start()
+        self.machine.up()
+        self.base = self.machine.window()
+        self.works(self.base)
+        self.there()
+
+    def put(self, offset, value, size="w"):
+        self.machine.config(EP_BUS, offset, value, size)
+
+    def state(self):
+        return self.machine.get("cxl-state")
+
+    def wait(self, condition, text):
+        """Until QEMU has seen an eventfd"""
+        end = time.monotonic() + 10
+        while not condition():
+            check(time.monotonic() < end, text)
+            time.sleep(0.01)
+
+    def there(self):
+        check(self.state() == "firmware-committed", f"cxl-state is {self.state()}")
+        check(self.mapped, "the IOMMU does not have it")
+        token = os.urandom(8)
+        self.machine.write(self.base, token)
+        check(os.pread(self.device.memfd, 8, 0) == token, "it is not in the window")
+
+    def away(self):
+        check(self.state() == "unavailable", f"cxl-state is {self.state()}")
+        check(not self.mapped, "the IOMMU has it")
+        token = os.pread(self.device.memfd, 8, 0)
+        for address in (self.base, self.base + self.device.size - 8):
+            self.machine.write(address, bytes(8))
+            check(self.machine.read(address, 8) == b"\xff" * 8, "it does not read all ones")
+        check(os.pread(self.device.memfd, 8, 0) == token, "it was written")
+
+    def shuts(self, offset, mask, reasons, opens=False):
+        """The kernel shuts the gate for a write to config space of one of these bits."""
+        self.seen = []
+
+        def on_config(at, data):
+            if at <= offset < at + len(data) and data[offset - at] & mask:
+                self.seen.append(self.mapped)
+                if self.device.gate:
+                    self.device.gate.shut(reasons)
+                    if opens:
+                        self.device.gate.open()
+        self.device.on_config = on_config
+
+    def was_first(self):
+        check(self.seen == [False], f"the memory was there when the write came: {self.seen}")
+
+
+def gated(name, **more):
+    """Cases: function(bench), with a device that has the feature and works."""
+
+    def add(function):
+        @case(f"gate: {name}")
+        def run(directory):
+            bench = Gated(directory, **more)
+            try:
+                bench.begin()
+                function(bench)
+                check(not bench.machine.errors(), bench.machine.said())
+                bench.good_end()
+            finally:
+                bench.close()
+        return function
+    return add
+
+
+@gated("Memory Space and a reset of the machine leave it open")
+def stays(bench):
+    bench.put(4, 0)
+    bench.there()
+    bench.machine.system_reset()
+    bench.machine.enumerate()
+    bench.there()
+
+
+@gated("range 1 is where firmware committed the memory to")
+def range1(bench):
+    check(bench.device.config[RANGE1_BASE:RANGE1_BASE + 8] ==
+          struct.pack("<II", bench.base >> 32, bench.base & 0xffffffff), "range 1 is elsewhere")
+
+
+for width, where, value in (("w", PMCSR, 3), ("b", PMCSR, 1), ("l", PMCSR, 3)):
+    @gated(f"D3hot, written as {width}")
+    def suspend(bench, width=width, where=where, value=value):
+        bench.shuts(PMCSR, 3, SUSPENDED)
+        bench.put(where, value, width)
+        bench.was_first()
+        bench.away()
+        bench.device.gate.open(tell=False)
+        bench.put(where, 0, width)
+        bench.there()
+
+for width, where, value in (("w", DEVCTL, FLR), ("b", DEVCTL + 1, FLR >> 8), ("l", DEVCTL, FLR)):
+    @gated(f"FLR, written as {width}")
+    def flr(bench, width=width, where=where, value=value):
+        bench.shuts(DEVCTL + 1, 0x80, RESET, opens=True)
+        maps = len(bench.maps)
+        bench.put(where, value, width)
+        bench.was_first()
+        bench.there()
+        check(len(bench.maps) > maps, "the IOMMU was not given it anew")
+
+
+@gated("CXL Reset that takes its time, and one that fails")
+def cxl_reset(bench):
+    bench.shuts(CONTROL2, INITIATE_RESET, RESET)
+    bench.put(CONTROL2, INITIATE_RESET)
+    bench.was_first()
+    bench.away()
+    bench.device.gate.open()
+    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
+    bench.there()
+    bench.put(CONTROL2, INITIATE_RESET)
+    bench.away()
+    bench.device.gate.shut(FAILED)
+    bench.away()
+    bench.put(4, 6)
+    bench.away()
+    bench.device.gate.open()
+    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
+    bench.there()
+
+
+@gated("the host resets the device")
+def host_resets(bench):
+    bench.device.gate.shut(RESET)
+    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
+    bench.away()
+    bench.device.gate.open()
+    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
+    bench.there()
+
+
+@gated("a close that nobody saw: the IOMMU is given the memory anew")
+def missed(bench):
+    maps = len(bench.maps)
+    bench.device.gate.shut(RESET, tell=False)
+    bench.device.gate.open()
+    bench.wait(lambda: len(bench.maps) > maps, "it is not given anew")
+    bench.there()
+    maps = len(bench.maps)
+    bench.device.gate._changed(True)
+    bench.there()
+    check(len(bench.maps) == maps, "it is given anew without need")
+
+
+@gated("unplugged while shut, and plugged again")
+def unplug(bench):
+    bench.device.gate.shut(RESET)
+    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
+    machine = bench.machine
+    machine.qmp("device_del", id="acc0")
+    machine.power_slot(False)
+    machine.wait_event("DEVICE_DELETED")
+    check(bench.device.gate.eventfd is None, "the eventfd was left")
+    bench.device.reset()
+    machine.qmp("device_add", **bench.properties())
+    machine.power_slot(True)
+    machine.enumerate()
+    bench.away()
+    bench.device.gate.open()
+    bench.wait(lambda: bench.state() != "unavailable", "it does not come")
+    bench.there()
+
+
+@gated("a reason that nobody knows")
+def unknown(bench):
+    bench.device.gate.shut(1 << 31)
+    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
+    bench.away()
+
+
+for what, answer in (("fails", Fault(errno.EIO)), ("is short", lambda data: data[:2]),
+                     ("is empty", lambda data: b""), ("is all ones", lambda data: b"\xff" * len(data)),
+                     ("is random", lambda data: os.urandom(4) + b"\1" + os.urandom(len(data) - 5))):
+    @gated(f"an answer that {what}")
+    def bad_answer(bench, answer=answer):
+        honest = bench.device.gate.on_get
+
+        def lie(data):
+            if isinstance(answer, Exception):
+                raise answer
+            return data[:8] + answer(data[8:])
+        bench.device.gate.on_get = lie
+        bench.device.gate._changed(True)
+        bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
+        bench.away()
+        bench.device.gate.on_get = honest
+        bench.device.gate._changed(True)
+        bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
+        bench.there()
+
+
+@case("gate: the eventfd is refused")
+def no_eventfd(directory):
+    bench = Gated(directory)
+    try:
+        def refuse():
+            raise Fault(errno.EBADF)
+        bench.device.gate.on_set = refuse
+        bench.begin()
+        check("warning: vfio-user" in bench.machine.said() and
+              "cannot tell when the CXL memory becomes unreachable" in bench.machine.said(),
+              "no warning in:\n" + bench.machine.said())
+        bench.shuts(CONTROL2, INITIATE_RESET, RESET)
+        bench.put(CONTROL2, INITIATE_RESET)
+        bench.was_first()
+        bench.away()
+        bench.device.gate.open()
+        bench.put(4, 6)
+        bench.there()
+        bench.good_end()
+    finally:
+        bench.close()
+
+
+@gated("without the feature: the memory is tried", feature=False)
+def tried(bench):
+    def fail():
+        raise Fault(errno.EIO)
+    honest = bench.device.on_dpa
+    bench.shuts(DEVCTL + 1, 0x80, RESET)
+    bench.device.on_dpa = fail
+    bench.put(DEVCTL, FLR)
+    bench.was_first()
+    bench.away()
+    bench.put(DEVCTL, 0)
+    bench.away()
+    bench.device.on_dpa = honest
+    bench.put(DEVCTL, 0)
+    bench.there()
+    for offset, mask, off, on in ((4, 2, 4, 6), (PMCSR, 3, 3, 0)):
+        seen = []
+        bench.device.on_config = lambda at, data, seen=seen: seen.append(bench.mapped)
+        bench.put(offset, off)
+        check(seen == [False], "the memory was there when the write came")
+        check(bench.machine.read(bench.base, 8) == b"\xff" * 8, "it does not read all ones")
+        bench.put(offset, on)
+        bench.there()
