@@ -42,7 +42,8 @@ static CXLDCExtent *find_pending(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
 
     QTAILQ_FOREACH(g, &ct3d->dc.extents_pending, node) {
         QTAILQ_FOREACH(ent, &g->list, node) {
-            if (ranges_overlap(ent->start_dpa, ent->len, dpa, len) &&
+            if (!ent->withdrawn &&
+                ranges_overlap(ent->start_dpa, ent->len, dpa, len) &&
                 (!found || ent->start_dpa < found->start_dpa)) {
                 found = ent;
                 *group = g;
@@ -173,8 +174,8 @@ static bool all_pending(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
 }
 
 /*
- * Take back what is offered. A group is kept, if empty in the end: the host may
- * yet respond to it, and that must not be taken for a response to the next.
+ * Take back what is offered. The host may yet respond to it, and that must not
+ * be taken for a response to the next offer.
  */
 static void withdraw(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
 {
@@ -182,7 +183,7 @@ static void withdraw(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
     CXLDCExtent *ent;
 
     while ((ent = find_pending(ct3d, dpa, len, &group))) {
-        cxl_remove_extent_from_extent_list(&group->list, ent);
+        ent->withdrawn = true;
         ct3d->dc.total_extent_count--;
     }
     if (cxl_tagged(ct3d)) {
@@ -195,7 +196,8 @@ static bool tag_differs(const CXLDCExtentRaw *e, const CXLDCExtentList *list)
     CXLDCExtent *ent;
 
     QTAILQ_FOREACH(ent, list, node) {
-        if (ranges_overlap(e->start_dpa, e->len, ent->start_dpa, ent->len) &&
+        if (!ent->withdrawn &&
+            ranges_overlap(e->start_dpa, e->len, ent->start_dpa, ent->len) &&
             memcmp(e->tag, ent->tag, TAG_SIZE)) {
             return true;
         }
@@ -251,12 +253,72 @@ static CXLRetCode check_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *e,
     return check_tag(ct3d, e, errp);
 }
 
+static void add_record(GArray *records, const CXLDCExtent *ent,
+                       const CXLDCExtentRaw *range)
+{
+    uint64_t begin = MAX(ent->start_dpa, range->start_dpa);
+    uint64_t end = MIN(ent->start_dpa + ent->len,
+                       range->start_dpa + range->len);
+    CXLDCExtentRaw e = {
+        .start_dpa = begin,
+        .len = end - begin,
+        .shared_seq = ent->shared_seq,
+    };
+
+    memcpy(e.tag, ent->tag, TAG_SIZE);
+    g_array_append_val(records, e);
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    uint64_t dpa_a = ((const CXLDCExtentRaw *)a)->start_dpa;
+    uint64_t dpa_b = ((const CXLDCExtentRaw *)b)->start_dpa;
+
+    return dpa_a < dpa_b ? -1 : dpa_a > dpa_b;
+}
+
+/*
+ * Hosts compare tags, and keep one for each extent: whatever was asked for, the
+ * host is told of each extent, or part of one, by itself.
+ */
+static GArray *get_records(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
+                           uint32_t count)
+{
+    GArray *records = g_array_new(false, true, sizeof(CXLDCExtentRaw));
+
+    for (uint32_t i = 0; i < count; i++) {
+        const CXLDCExtentRaw *e = &extents[i];
+        CXLDCExtentGroup *group;
+        unsigned first = records->len;
+        CXLDCExtent *ent;
+
+        QTAILQ_FOREACH(ent, &ct3d->dc.extents, node) {
+            if (ranges_overlap(ent->start_dpa, ent->len, e->start_dpa,
+                               e->len)) {
+                add_record(records, ent, e);
+            }
+        }
+        QTAILQ_FOREACH(group, &ct3d->dc.extents_pending, node) {
+            QTAILQ_FOREACH(ent, &group->list, node) {
+                if (!ent->withdrawn &&
+                    ranges_overlap(ent->start_dpa, ent->len, e->start_dpa,
+                                   e->len)) {
+                    add_record(records, ent, e);
+                }
+            }
+        }
+        qsort(&g_array_index(records, CXLDCExtentRaw, first),
+              records->len - first, sizeof(CXLDCExtentRaw), compare_records);
+    }
+    return records;
+}
+
 CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
                            uint32_t count, const CXLDCDRelease *how,
                            Error **errp)
 {
     g_autofree CXLUpdateDCExtentListInPl *accepted = NULL;
-    g_autofree CXLDCExtentRaw *records = NULL;
+    g_autoptr(GArray) records = NULL;
     CXLRetCode ret;
 
     ret = check_list(ct3d, extents, count, errp);
@@ -285,27 +347,22 @@ CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
         return fail(errp, ret, ct3d, &extents[0],
                     "the extents that would remain are too many");
     }
+    records = get_records(ct3d, extents, count);
     if (!how->forced) {
-        ret = check_log(ct3d, extents, count, errp);
+        ret = check_log(ct3d, extents, records->len, errp);
         if (ret != CXL_MBOX_SUCCESS) {
             return ret;
         }
     }
 
-    records = g_memdup2(extents, count * sizeof(*extents));
     for (uint32_t i = 0; i < count; i++) {
+        const CXLDCExtentRaw *e = &extents[i];
         CXLDCExtentGroup *group;
-        CXLDCExtentRaw *e = &records[i];
-        CXLDCExtent *pending = find_pending(ct3d, e->start_dpa, e->len, &group);
-        CXLDCExtent *ent = pending ?: cxl_find_extent(&ct3d->dc.extents,
-                                                      e->start_dpa);
 
-        memcpy(e->tag, ent->tag, TAG_SIZE);
-        e->shared_seq = ent->shared_seq;
         if (cxl_tagged(ct3d)) {
             cxl_tagged_releasing(ct3d, e->start_dpa, e->len, how->sanitize);
         }
-        if (pending) {
+        if (find_pending(ct3d, e->start_dpa, e->len, &group)) {
             withdraw(ct3d, e->start_dpa, e->len);
         }
     }
@@ -315,14 +372,15 @@ CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
     cxl_create_dc_event_records_for_extents(ct3d, how->forced ?
                                             DC_EVENT_FORCED_RELEASE_CAPACITY :
                                             DC_EVENT_RELEASE_CAPACITY,
-                                            records, count);
+                                            (CXLDCExtentRaw *)records->data,
+                                            records->len);
     return CXL_MBOX_SUCCESS;
 }
 
 static void collect(CXLType3Dev *ct3d, GArray *found, const CXLDCExtent *ent,
                     uint8_t rid, const uint8_t *tag)
 {
-    if (!memcmp(ent->tag, tag, TAG_SIZE) &&
+    if (!ent->withdrawn && !memcmp(ent->tag, tag, TAG_SIZE) &&
         cxl_find_dc_region(ct3d, ent->start_dpa, ent->len) ==
         &ct3d->dc.regions[rid]) {
         CXLDCExtentRaw e = { .start_dpa = ent->start_dpa, .len = ent->len };

@@ -64,7 +64,9 @@ CxlDynamicCapacityStatusList *qmp_query_cxl_dynamic_capacity(const char *path,
     }
     QTAILQ_FOREACH(group, &dcd->dc.extents_pending, node) {
         QTAILQ_FOREACH(ent, &group->list, node) {
-            QAPI_LIST_APPEND(tail, get_status(dcd, ent, false));
+            if (!ent->withdrawn) {
+                QAPI_LIST_APPEND(tail, get_status(dcd, ent, false));
+            }
         }
     }
     return list;

@@ -439,7 +439,7 @@ void cxl_tagged_reject(CXLType3Dev *ct3d, const CXLDCExtentList *offered)
     QTAILQ_FOREACH(ent, offered, node) {
         CXLTagged *t = find(ct3d, ent->start_dpa);
 
-        if (t && !t->accepted) {
+        if (t && !t->accepted && !ent->withdrawn) {
             drop(ct3d, t);
         }
     }
@@ -466,7 +466,7 @@ void cxl_tagged_releasing(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
         CXLTagged *t = find(ct3d, dpa);
 
         t->releasing = true;
-        t->sanitize = t->sanitize || sanitize;
+        t->sanitize = sanitize;
         dpa += t->len;
     }
 }

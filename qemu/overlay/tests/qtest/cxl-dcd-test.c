@@ -120,18 +120,41 @@ static uint16_t run_command(CXLTest *t, uint64_t mbox, uint16_t opcode,
     return extract64(qtest_readq(t->qts, mbox + 0x10), 32, 16);
 }
 
+#define MORE 1
+
 /* Add Dynamic Capacity Response, or Release Dynamic Capacity */
-static uint16_t send_list(CXLTest *t, const Dcd *d, uint16_t opcode,
-                          const Extent *e, unsigned n)
+static uint16_t send_part(CXLTest *t, const Dcd *d, uint16_t opcode,
+                          const Extent *e, unsigned n, uint8_t flags)
 {
     g_autofree uint8_t *in = g_malloc0(8 + 24 * n);
 
     stl_le_p(in, n);
+    in[4] = flags;
     for (unsigned i = 0; i < n; i++) {
         stq_le_p(in + 8 + 24 * i, e[i].dpa);
         stq_le_p(in + 16 + 24 * i, e[i].len);
     }
     return run_command(t, d->mbox, opcode, in, 8 + 24 * n, NULL, 0);
+}
+
+static uint16_t send_list(CXLTest *t, const Dcd *d, uint16_t opcode,
+                          const Extent *e, unsigned n)
+{
+    return send_part(t, d, opcode, e, n, 0);
+}
+
+/* As many commands as it takes, with 85 extents at most in each */
+static uint16_t send_chain(CXLTest *t, const Dcd *d, uint16_t opcode,
+                           const Extent *e, unsigned n)
+{
+    for (; n > 85; e += 85, n -= 85) {
+        uint16_t ret = send_part(t, d, opcode, e, 85, MORE);
+
+        if (ret != SUCCESS) {
+            return ret;
+        }
+    }
+    return send_part(t, d, opcode, e, n, 0);
 }
 
 static uint16_t accept_one(CXLTest *t, const Dcd *d, uint64_t dpa, uint64_t len)
@@ -145,9 +168,23 @@ static uint16_t release_one(CXLTest *t, const Dcd *d, uint64_t dpa,
     return send_list(t, d, RELEASE_DC, &(Extent){ dpa, len }, 1);
 }
 
-/* The next event of the dynamic capacity log, which it is then cleared from */
-static void assert_event(CXLTest *t, const Dcd *d, uint8_t type, uint8_t region,
-                         uint64_t dpa, uint64_t len, bool more)
+/* A mailbox takes 2 KiB, and not what comes after it for a payload */
+static void assert_long_payload(CXLTest *t, const Dcd *d, uint16_t opcode)
+{
+    qtest_writel(t->qts, d->mbox + 0x20, 43000);
+    qtest_writeq(t->qts, d->mbox + 0x08, (uint64_t)0xfffff << 16 | opcode);
+    qtest_writel(t->qts, d->mbox + 0x04, 1);
+    g_assert_cmphex(extract64(qtest_readq(t->qts, d->mbox + 0x10), 32, 16), ==,
+                    INVALID_LENGTH);
+}
+
+/*
+ * The next event of the dynamic capacity log, which it is then cleared from.
+ * Returns: the end of the tag
+ */
+static uint16_t assert_event(CXLTest *t, const Dcd *d, uint8_t type,
+                             uint8_t region, uint64_t dpa, uint64_t len,
+                             bool more)
 {
     uint8_t out[32 + 128], clear[8] = { 4, 0, 1 };
     uint8_t *record = out + 32;
@@ -163,6 +200,14 @@ static void assert_event(CXLTest *t, const Dcd *d, uint8_t type, uint8_t region,
     memcpy(clear + 6, record + 20, 2);
     g_assert_cmphex(run_command(t, d->mbox, CLEAR_EVENTS, clear, sizeof(clear),
                                 NULL, 0), ==, SUCCESS);
+    return lduw_be_p(record + 72 + 14);
+}
+
+static void assert_tagged_event(CXLTest *t, const Dcd *d, uint8_t type,
+                                uint64_t dpa, uint64_t len, uint16_t tag,
+                                bool more)
+{
+    g_assert_cmphex(assert_event(t, d, type, 0, dpa, len, more), ==, tag);
 }
 
 static void assert_no_event(CXLTest *t, const Dcd *d)
@@ -1027,6 +1072,8 @@ static void test_bad_responses(void)
                     ==, INVALID_LENGTH);
     g_assert_cmphex(run_command(&t, d.mbox, ADD_DC_RESPONSE, in, 4, NULL, 0),
                     ==, INVALID_LENGTH);
+    assert_long_payload(&t, &d, ADD_DC_RESPONSE);
+    assert_long_payload(&t, &d, RELEASE_DC);
     assert_status(&t, "dcd0", before);
     assert_memory(&t, 1, 0, t.window);
     g_assert(!is_memory(&t, t.window + 4 * BLOCK));
@@ -1079,11 +1126,8 @@ static void test_withdrawn(void)
     assert_event(&t, &d, EVENT_ADD, 0, 2 * BLOCK, BLOCK, false);
     assert_event(&t, &d, EVENT_FORCED, 0, 0, BLOCK, false);
 
-    /* The host is late. It accepts, gives up, or goes on with the next */
+    /* The host is late, and accepts: that is its response */
     g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, INVALID_PA);
-    assert_status(&t, "dcd0", "0:200000+200000 offered m2 -; "
-                  "0:400000+200000 offered m3 -; ");
-    g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, NULL, 0), ==, SUCCESS);
     assert_status(&t, "dcd0", "0:200000+200000 offered m2 -; "
                   "0:400000+200000 offered m3 -; ");
     assert_ok(release(&t, "dcd0", "tag-based", 0, FORCED
@@ -1093,6 +1137,198 @@ static void test_withdrawn(void)
     assert_status(&t, "dcd0", "0:400000+200000 accepted m3 direct; ");
     g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, NULL, 0), ==,
                     INVALID_INPUT);
+    shut(&t);
+}
+
+/*
+ * What a host does about an offer that is withdrawn, and about the next one,
+ * before it accepts the third.
+ */
+static void test_late(void)
+{
+    enum { NOTHING, LATE_ACCEPT, REJECT, ACCEPT };
+    static const uint8_t first[] = { NOTHING, LATE_ACCEPT, REJECT };
+    static const uint8_t second[] = { REJECT, ACCEPT };
+    CXLTest t;
+    Dcd d = boot_one(&t, ONE);
+
+    for (unsigned i = 1; i <= 3; i++) {
+        backend_add(&t, i, BLOCK);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 2; j++) {
+            g_test_message("%u, %u", i, j);
+            assert_ok(add_extent(&t, "dcd0", 0, 1, 0, BLOCK));
+            assert_ok(release(&t, "dcd0", "prescriptive", 0,
+                              FORCED LIST(EXTENT(B0, B1))));
+            /* half of the time the second is where the first was */
+            assert_ok(add_extent(&t, "dcd0", 0, 2, j * BLOCK, BLOCK));
+            if (first[i] == LATE_ACCEPT) {
+                g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, INVALID_PA);
+            } else if (first[i] == REJECT) {
+                g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, NULL, 0),
+                                ==, SUCCESS);
+            }
+            assert_ok(add_extent(&t, "dcd0", 0, 3, 2 * BLOCK, BLOCK));
+            if (second[j] == REJECT) {
+                g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, NULL, 0),
+                                ==, SUCCESS);
+            } else {
+                g_assert_cmphex(accept_one(&t, &d, j * BLOCK, BLOCK), ==,
+                                SUCCESS);
+            }
+            g_assert_cmphex(accept_one(&t, &d, 2 * BLOCK, BLOCK), ==, SUCCESS);
+            if (second[j] == ACCEPT) {
+                assert_status(&t, "dcd0", "0:200000+200000 accepted m2 direct; "
+                              "0:400000+200000 accepted m3 direct; ");
+                g_assert_cmphex(release_one(&t, &d, BLOCK, 2 * BLOCK), ==,
+                                SUCCESS);
+            } else {
+                assert_status(&t, "dcd0",
+                              "0:400000+200000 accepted m3 direct; ");
+                g_assert_cmphex(release_one(&t, &d, 2 * BLOCK, BLOCK), ==,
+                                SUCCESS);
+            }
+            g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, NULL, 0), ==,
+                            INVALID_INPUT);
+        }
+    }
+
+    /* one extent of an offer is withdrawn, and the host takes both, or one */
+    backend_add(&t, 4, 2 * BLOCK);
+    for (unsigned i = 0; i < 2; i++) {
+        const Extent both[] = { { 0, BLOCK }, { 8 * BLOCK, BLOCK } };
+
+        assert_ok(add_extents(&t, "dcd0", 0, 4, EXTENT(B0, B1) ","
+                              EXTENT(B8, B1)));
+        assert_ok(release(&t, "dcd0", "prescriptive", 0,
+                          FORCED LIST(EXTENT(B0, B1))));
+        assert_status(&t, "dcd0", "0:1000000+200000 offered m4 -; ");
+        g_assert_cmphex(i ? accept_one(&t, &d, 8 * BLOCK, BLOCK)
+                          : send_list(&t, &d, ADD_DC_RESPONSE, both, 2),
+                        ==, i ? SUCCESS : INVALID_PA);
+        assert_status(&t, "dcd0", i ? "0:1000000+200000 accepted m4 direct; "
+                                    : "");
+    }
+    assert_ok(add_extent(&t, "dcd0", 0, 1, 0, BLOCK));
+    g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    shut(&t);
+}
+
+/* An offer, and its release, that take several commands each */
+static void chain(CXLTest *t, const Dcd *d, unsigned m, unsigned n)
+{
+    g_autoptr(GString) json = g_string_new(NULL);
+    g_autofree Extent *e = g_new(Extent, n + 1);
+    uint8_t in[2] = { 1 }, out[80];
+    int64_t begin, added, accepted, released;
+
+    g_test_message("%u extents", n);
+    backend_add(t, m, n * BLOCK);
+    for (unsigned i = 0; i < n; i++) {
+        /* the lower half of them last, and with holes */
+        e[i] = (Extent) { 2 * ((i + n / 2) % n) * BLOCK, BLOCK };
+        g_string_append_printf(json, "%s{'offset': %" PRIu64 ", 'len': %u}",
+                               i ? "," : "", e[i].dpa, (unsigned)BLOCK);
+    }
+    begin = g_get_monotonic_time();
+    assert_ok(add_extents(t, d->id, 0, m, json->str));
+    added = g_get_monotonic_time();
+    for (unsigned i = 0; i < n; i++) {
+        assert_event(t, d, EVENT_ADD, 0, e[i].dpa, BLOCK, i < n - 1);
+    }
+
+    if (n > 1) {
+        unsigned half = MIN(n / 2, 85);
+        g_autofree char *before = status(t, d->id), *after = NULL;
+
+        /* a part that fails takes those before it along; nothing is done */
+        g_assert_cmphex(send_part(t, d, ADD_DC_RESPONSE, e, half, MORE), ==,
+                        SUCCESS);
+        g_assert_cmphex(send_part(t, d, ADD_DC_RESPONSE, e, half, 0), ==,
+                        INVALID_LIST);
+        g_assert_cmphex(send_part(t, d, ADD_DC_RESPONSE, e, half, MORE), ==,
+                        SUCCESS);
+        g_assert_cmphex(send_part(t, d, ADD_DC_RESPONSE,
+                                  &(Extent){ BLOCK, BLOCK }, 1, MORE), ==,
+                        INVALID_PA);
+        g_assert_cmphex(send_part(t, d, ADD_DC_RESPONSE, e, half, MORE), ==,
+                        SUCCESS);
+        g_assert(!is_memory(t, t->window + e[0].dpa));
+        after = status(t, d->id);
+        g_assert_cmpstr(before, ==, after);
+        /* and so does a reset */
+        reset(t);
+        setup_dcd(t, 0);
+        commit_all(t, d, 8 * CHUNK);
+    }
+    begin += g_get_monotonic_time() - added;
+    added = g_get_monotonic_time();
+    g_assert_cmphex(send_chain(t, d, ADD_DC_RESPONSE, e, n), ==, SUCCESS);
+    accepted = g_get_monotonic_time();
+    g_assert_cmpint(list_size(t, d), ==, n);
+    g_assert_cmphex(run_command(t, d->mbox, GET_DC_CONFIG, in, 2, out,
+                                sizeof(out)), ==, SUCCESS);
+    g_assert_cmpint(ldl_le_p(out + 48), ==, 512);
+    g_assert_cmpint(ldl_le_p(out + 52), ==, 512 - n);
+    g_assert_cmpint(ldl_le_p(out + 56), ==, 512);
+    g_assert_cmpint(ldl_le_p(out + 60), ==, 511);
+    for (unsigned i = 0; i < n; i++) {
+        qtest_writeq(t->qts, t->window + e[i].dpa, 0xabc00000 + i);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        g_assert_cmphex(read_file(m, i * BLOCK), ==, 0xabc00000 + i);
+    }
+
+    if (n > 1) {
+        g_assert_cmphex(send_part(t, d, RELEASE_DC, e, 1, MORE), ==, SUCCESS);
+        g_assert_cmphex(send_part(t, d, RELEASE_DC, &(Extent){ BLOCK, BLOCK },
+                                  1, 0), ==, INVALID_PA);
+        g_assert_cmphex(send_part(t, d, RELEASE_DC, e, 1, MORE), ==, SUCCESS);
+        g_assert_cmphex(send_part(t, d, RELEASE_DC, e, 1, 0), ==, INVALID_LIST);
+        g_assert_cmpint(list_size(t, d), ==, n);
+        g_assert_cmphex(qtest_readq(t->qts, t->window + e[0].dpa), ==,
+                        0xabc00000);
+    }
+    released = g_get_monotonic_time();
+    g_assert_cmphex(send_chain(t, d, RELEASE_DC, e, n), ==, SUCCESS);
+    g_test_message("%.3f s to add, %.3f s to accept, %.3f s to release",
+                   (added - begin) / 1e6, (accepted - added) / 1e6,
+                   (g_get_monotonic_time() - released) / 1e6);
+    assert_status(t, d->id, "");
+    assert_ok(backend_del(t, m));
+}
+
+static void test_chains(void)
+{
+    static const unsigned sizes[] = { 1, 85, 86, 100, 256, 512 };
+    CXLTest t;
+    Dcd d;
+
+    boot(&t, "-nodefaults -m 128 -machine q35,cxl=on,"
+         "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=2G "
+         PXB_HDM RP(0) DCD(0, "rp0", ONE_REGION));
+    d = setup_dcd(&t, 0);
+    commit_all(&t, &d, 8 * CHUNK);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        chain(&t, &d, i, sizes[i]);
+    }
+    shut(&t);
+}
+
+/* The records of a release: one for each extent, with its own tag */
+static void test_records(void)
+{
+    CXLTest t;
+    Dcd d = boot_one(&t, ONE);
+
+    give(&t, &d, 1, BLOCK, BLOCK);
+    give(&t, &d, 2, 0, BLOCK);
+    give(&t, &d, 3, 2 * BLOCK, BLOCK);
+    assert_ok(release(&t, "dcd0", "prescriptive", 0, LIST(EXTENT(B0, B2))));
+    assert_tagged_event(&t, &d, EVENT_RELEASE, 0, BLOCK, 2, true);
+    assert_tagged_event(&t, &d, EVENT_RELEASE, BLOCK, BLOCK, 1, false);
+    assert_no_event(&t, &d);
     shut(&t);
 }
 
@@ -1455,6 +1691,37 @@ static uint16_t fm_command(CXLTest *t, uint64_t mbox, uint16_t opcode,
     return lduw_le_p(out + 4 + 8);
 }
 
+/*
+ * Messages with more extents, and a longer payload, than the tunnel carries.
+ * With @said extents, of which @carried are there.
+ */
+static void assert_fm_length(CXLTest *t, uint64_t mbox, uint16_t opcode,
+                             uint32_t said, unsigned carried,
+                             uint32_t pl_length, uint16_t expected,
+                             uint16_t inner)
+{
+    size_t len = 32 + 40 * carried;
+    uint8_t in[512] = {}, out[64];
+    uint8_t *msg = in + 4, *pl = msg + 12;
+
+    stw_le_p(in + 2, 12 + len);
+    msg[3] = opcode & 0xff;
+    msg[4] = opcode >> 8;
+    st24_le_p(msg + 5, pl_length);
+    pl[2] = opcode == FM_DC_ADD ? 2 : 1;
+    memset(pl + 12, 0xa5, 16);
+    stl_le_p(pl + 28, said);
+    for (unsigned i = 0; i < carried; i++) {
+        stq_le_p(pl + 32 + 40 * i, 2 * i * BLOCK);
+        stq_le_p(pl + 40 + 40 * i, BLOCK);
+    }
+    g_assert_cmphex(run_command(t, mbox, TUNNEL, in, 16 + len, out,
+                                sizeof(out)), ==, expected);
+    if (expected == SUCCESS) {
+        g_assert_cmphex(lduw_le_p(out + 4 + 8), ==, inner);
+    }
+}
+
 static void test_fm(void)
 {
     const Extent one = { 0, BLOCK };
@@ -1500,6 +1767,22 @@ static void test_fm(void)
                     INVALID_INPUT);
     g_assert_cmphex(fm_command(&t, fm, FM_DC_ADD, 2, 0, 1, 0,
                                &(Extent){ 64, BLOCK }, 1), ==, INVALID_LIST);
+    assert_status(&t, "dcd0", "");
+
+    /* lengths and counts that promise more than there is */
+    for (unsigned i = 0; i < 2; i++) {
+        uint16_t opcode = i ? FM_DC_RELEASE : FM_DC_ADD;
+
+        assert_fm_length(&t, fm, opcode, 400000, 1, 0xffffff, INVALID_LENGTH,
+                         0);
+        assert_fm_length(&t, fm, opcode, 2, 1, 112, INVALID_LENGTH, 0);
+        assert_fm_length(&t, fm, opcode, 1, 1, 73, INVALID_LENGTH, 0);
+        assert_fm_length(&t, fm, opcode, 2, 1, 72, SUCCESS, INVALID_LENGTH);
+        assert_fm_length(&t, fm, opcode, UINT32_MAX, 1, 72, SUCCESS,
+                         INVALID_LENGTH);
+        assert_fm_length(&t, fm, opcode, 1, 1, 71, SUCCESS, INVALID_LENGTH);
+        assert_fm_length(&t, fm, opcode, 0, 0, 31, SUCCESS, INVALID_LENGTH);
+    }
     assert_status(&t, "dcd0", "");
 
     /* the tag of the request, or that of the extents */
@@ -1659,6 +1942,9 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-dcd/two-devices", test_two_devices);
     qtest_add_func("/cxl-dcd/bad-responses", test_bad_responses);
     qtest_add_func("/cxl-dcd/withdrawn", test_withdrawn);
+    qtest_add_func("/cxl-dcd/late", test_late);
+    qtest_add_func("/cxl-dcd/chains", test_chains);
+    qtest_add_func("/cxl-dcd/records", test_records);
     qtest_add_func("/cxl-dcd/bad-adds", test_bad_adds);
     qtest_add_func("/cxl-dcd/tags", test_tags);
     qtest_add_func("/cxl-dcd/release", test_release);
