@@ -131,11 +131,12 @@ struct vfio_region_info_cap_cxl_comp_regs {
  *
  *	%VFIO_CXL_MEM_LINK_FROZEN: the kernel recovers the link from an error.
  *
- * @eventfd: SET: an eventfd that is signalled each time when @reasons changes,
- *	or -1 for none; it replaces the one before. GET: -1.
+ * @eventfd: SET: an eventfd that is signalled each time when @reasons or
+ *	@closures changes, or -1 for none; it replaces the one before. GET: -1.
  * @closures: GET: how often, since the device was opened, the memory stopped
- *	being reachable. Who finds a new number here has missed that, and has to
- *	map dma-bufs of the memory once more. SET: zero.
+ *	being reachable, or its dma-bufs were revoked because PCI Memory Space
+ *	was switched off (which counts when it is switched on again). Who finds
+ *	a new number here has to map dma-bufs of the memory once more. SET: zero.
  *
  * SET fails with EINVAL if a field that is to be zero is not, with EBADF or
  * EINVAL if @eventfd is not an eventfd.

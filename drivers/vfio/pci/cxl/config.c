@@ -129,6 +129,7 @@ static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 {
 	struct vfio_device *core_vdev = &cxl->core.vdev;
 	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	bool was_enabled;
 	ssize_t done;
 
 	if (!iswrite)
@@ -142,10 +143,14 @@ static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	}
 	if (cxl->committed && hits_power_state(cxl, pos, count))
 		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_SUSPENDED);
+	was_enabled = __vfio_pci_memory_enabled(&cxl->core);
 	vfio_cxl_own_begin(cxl, VFIO_CXL_RESET_KEEP);
 	done = vfio_pci_core_write(core_vdev, buf, count, ppos);
 	vfio_cxl_own_end(cxl);
 	vfio_cxl_update_power(cxl);
+	if (cxl->committed && !was_enabled &&
+	    __vfio_pci_memory_enabled(&cxl->core) && vfio_cxl_dmabuf_any(cxl))
+		vfio_cxl_gate_tell_revoked(cxl);
 	return done;
 }
 

@@ -141,6 +141,18 @@ int vfio_cxl_dmabuf_feature(struct vfio_cxl_device *cxl, u32 flags,
 }
 
 /**
+ * vfio_cxl_dmabuf_any - whether user space made dma-bufs
+ * @cxl: device, open
+ *
+ * Return: true if so.
+ */
+bool vfio_cxl_dmabuf_any(struct vfio_cxl_device *cxl)
+{
+	guard(mutex)(&cxl->dmabuf.lock);
+	return !list_empty(&cxl->dmabuf.bufs);
+}
+
+/**
  * vfio_cxl_dmabuf_revoke - have all importers drop their mappings
  * @cxl: device
  */

@@ -212,6 +212,21 @@ void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 }
 
 /**
+ * vfio_cxl_gate_tell_revoked - have user space map its dma-bufs anew
+ * @cxl: device, whose memory CPUs can still reach
+ *
+ * The VFIO core revokes them when Memory Space goes off. To user space that is
+ * as if the gate had been closed for a moment.
+ */
+void vfio_cxl_gate_tell_revoked(struct vfio_cxl_device *cxl)
+{
+	guard(rwsem_write)(&cxl->gate.lock);
+	cxl->gate.closures++;
+	if (cxl->gate.eventfd)
+		eventfd_signal(cxl->gate.eventfd);
+}
+
+/**
  * vfio_cxl_reset_begin - note that a reset begins
  * @cxl: device
  */

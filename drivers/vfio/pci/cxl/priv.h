@@ -347,6 +347,7 @@ void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl);
 void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons);
+void vfio_cxl_gate_tell_revoked(struct vfio_cxl_device *cxl);
 void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl);
 void vfio_cxl_reset_end(struct vfio_cxl_device *cxl);
 unsigned int vfio_cxl_reset_seq(struct vfio_cxl_device *cxl, bool *active);
@@ -395,6 +396,7 @@ bool vfio_cxl_is_dpa(struct vfio_cxl_device *cxl, unsigned int index);
 void vfio_cxl_dmabuf_init(struct vfio_cxl_device *cxl);
 int vfio_cxl_dmabuf_feature(struct vfio_cxl_device *cxl, u32 flags,
 			    void __user *arg, size_t argsz);
+bool vfio_cxl_dmabuf_any(struct vfio_cxl_device *cxl);
 void vfio_cxl_dmabuf_revoke(struct vfio_cxl_device *cxl);
 void vfio_cxl_dmabuf_close(struct vfio_cxl_device *cxl);
 int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,

@@ -9,7 +9,7 @@
 # default the first PCI device without a driver that is no CXL device, and the
 # first of the CXL memory class. VFIO_CXL_REFUSED is a list of BDF=REASON, more
 # devices to be refused, and what the log is to say (as a regular expression
-# without blanks).
+# without blanks). VFIO_CXL_NO_RESET_BDF names one without FLR and CXL Reset.
 # Guards: probe.c vfio_cxl_probe_device(), main.c vfio_cxl_probe(), bind.c
 
 bdf=${1:-$VFIO_CXL_BDF}
@@ -146,6 +146,25 @@ for spec in $VFIO_CXL_REFUSED; do
 	refuse "${spec%%=*}" "${spec%%=*}" "${spec#*=}"
 done
 [ -n "$VFIO_CXL_REFUSED" ] || skip "out of scope" "VFIO_CXL_REFUSED names no device"
+
+# A device that nothing stops between two users; a parameter allows it.
+none=$VFIO_CXL_NO_RESET_BDF
+if [ -n "$none" ]; then
+	allow=/sys/module/vfio_cxl_pci/parameters/allow_no_reset
+	echo >"$pci/$none/reset_method"
+	refuse "$none" "no reset" "no reset that stops it"
+	echo 1 >$allow
+	echo $driver >"$pci/$none/driver_override"
+	echo "$none" >/sys/bus/pci/drivers_probe
+	sleep 1
+	result "$([ "$(driver_of "$none")" = $driver ] && echo y)" "no reset: bound if allowed"
+	echo "$none" >"$pci/$none/driver/unbind"
+	echo 0 >$allow
+	echo default >"$pci/$none/reset_method"
+	echo >"$pci/$none/driver_override"
+else
+	skip "no reset" "VFIO_CXL_NO_RESET_BDF names no device"
+fi
 
 # Bind, at once after an unbind or not: it may take some milliseconds.
 bind()

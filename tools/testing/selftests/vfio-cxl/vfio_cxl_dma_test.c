@@ -22,7 +22,9 @@
 #define ENGINE_SRC		0x20
 #define ENGINE_DST		0x28
 #define ENGINE_LENGTH		0x30
+#define ENGINE_VALUE		0x38
 #define ENGINE_COMMAND		0x40
+#define  ENGINE_FILL		1
 #define  ENGINE_COPY_OUT	2
 #define  ENGINE_COPY_IN		3
 #define ENGINE_STATUS		0x48
@@ -226,7 +228,7 @@ TEST_F(dma, content)
 }
 
 enum cause {
-	BY_DEVICE_RESET, BY_CXL_RESET, BY_FLR, BY_D3HOT, BY_SYSFS,
+	BY_DEVICE_RESET, BY_CXL_RESET, BY_FLR, BY_D3HOT, BY_SYSFS, BY_MEMORY_SPACE,
 };
 
 FIXTURE(event) {
@@ -244,6 +246,7 @@ FIXTURE_VARIANT_ADD(event, cxl_reset) { .by = BY_CXL_RESET };
 FIXTURE_VARIANT_ADD(event, flr) { .by = BY_FLR };
 FIXTURE_VARIANT_ADD(event, d3hot) { .by = BY_D3HOT };
 FIXTURE_VARIANT_ADD(event, sysfs) { .by = BY_SYSFS };
+FIXTURE_VARIANT_ADD(event, memory_space) { .by = BY_MEMORY_SPACE };
 
 FIXTURE_SETUP(event)
 {
@@ -287,24 +290,30 @@ static bool cause(struct vfio_cxl_dev *dev, enum cause by)
 		ok = write(fd, "1", 1) == 1;
 		close(fd);
 		return ok;
-	default:
-		return false;
+	case BY_MEMORY_SPACE:
+		vfio_cxl_memory_space(dev, false);
+		vfio_cxl_memory_space(dev, true);
+		return true;
 	}
+	return false;
 }
 
 /*
  * Each event takes the mapping away, for good; after it the memory can be mapped
  * again, by the same dma-buf.
  *
- * Guards: gate.c vfio_cxl_gate_flush(); dmabuf.c vfio_cxl_dmabuf_revoke()
+ * Guards: gate.c vfio_cxl_gate_flush(), vfio_cxl_gate_tell_revoked(); dmabuf.c
+ * vfio_cxl_dmabuf_revoke()
  */
 TEST_F(event, revokes)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p = vfio_cxl_xmap_dpa(dev, 0, 2 * LEN, SZ_2M, 0);
 	int fd = export(dev, dev->dpa.info.index, LEN, LEN, 0, 0);
+	struct vfio_device_feature_cxl_mem before, after;
 
 	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &before));
 	ASSERT_EQ(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
 	vfio_cxl_fill(p, LEN, 63);
 	ASSERT_TRUE(engine_copy(dev, &self->engine, ENGINE_COPY_OUT, 0, IOVA, LEN));
@@ -312,6 +321,8 @@ TEST_F(event, revokes)
 
 	if (!cause(dev, variant->by))
 		SKIP(return, "device cannot do that");
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &after));
+	EXPECT_LT(before.closures, after.closures);
 	bus_master(dev);
 	vfio_cxl_fill(p, LEN, 64);
 	vfio_cxl_fill(p + LEN, LEN, 65);
@@ -347,6 +358,38 @@ TEST_F(dma, not_past_close)
 	EXPECT_GT(0, map_file(dev, self->ioas, fd, 0, LEN, IOVA));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 67));
 	close(fd);
+}
+
+/*
+ * An engine that still works at close, and that no FLR stops, writes nothing into
+ * the next tenancy.
+ *
+ * Guards: main.c clear_memory(), vfio_cxl_close_device()
+ */
+TEST_F(dma, engine_across_close)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u64 size = dev->dpa.info.size;
+	char *p;
+
+	if (!vfio_cxl_emulate("x-engine-survives-flr", "on"))
+		SKIP(return, "needs an emulated device");
+	ASSERT_TRUE(vfio_cxl_emulate("x-engine-delay", "20"));
+	vfio_cxl_xput(dev, &self->engine, ENGINE_VALUE, 8, ~0ULL);
+	vfio_cxl_xput(dev, &self->engine, ENGINE_DST, 8, 0);
+	vfio_cxl_xput(dev, &self->engine, ENGINE_LENGTH, 8, size);
+	vfio_cxl_xput(dev, &self->engine, ENGINE_COMMAND, 4, ENGINE_FILL);
+	usleep(200000);
+	ASSERT_EQ(0, vfio_cxl_xget(dev, &self->engine, ENGINE_STATUS, 4) &
+		     (ENGINE_DONE | ENGINE_ERROR));
+	vfio_cxl_close(dev);
+
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+	usleep(500000);
+	EXPECT_TRUE(vfio_cxl_zero(p, size));
+	vfio_cxl_emulate("x-engine-survives-flr", "off");
+	vfio_cxl_emulate("x-engine-delay", "0");
 }
 
 struct race {
