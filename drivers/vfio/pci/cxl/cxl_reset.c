@@ -21,10 +21,7 @@
 
 #include "priv.h"
 
-/* How often Status2 is looked at */
-#define STATUS2_POLL_MS		10
-/* The specification sets no limit to writing a cache back; this is ours. */
-#define WRITE_BACK_TIMEOUT_MS	1000
+#define LOCK_POLL_MS		10
 /* How long somebody else may hold the device before a reset gives up */
 #define DEVICE_LOCK_TIMEOUT_MS	1000
 
@@ -36,117 +33,6 @@ static unsigned int reset_timeout_ms(u32 cap)
 	for (n = min(n, 4U); n; n--)
 		ms *= 10;
 	return ms;
-}
-
-static void write_ctrl2(struct vfio_cxl_device *cxl, u16 val)
-{
-	pci_write_config_word(cxl->core.pdev,
-			      cxl->dvsec.pos + CXL_DVSEC_CTRL2_STATUS2, val);
-}
-
-/* Wait for a bit of Status2; while in reset a device need not answer. */
-static int wait_status2(struct vfio_cxl_device *cxl, const char *what,
-			u32 done, u32 failed, unsigned int limit_ms)
-{
-	unsigned long end = jiffies + msecs_to_jiffies(limit_ms);
-	struct pci_dev *pdev = cxl->core.pdev;
-	bool late;
-	u32 val;
-
-	do {
-		late = time_after(jiffies, end);
-		pci_read_config_dword(pdev, cxl->dvsec.pos +
-				      CXL_DVSEC_CTRL2_STATUS2, &val);
-		if (!PCI_POSSIBLE_ERROR(val)) {
-			if (val & failed) {
-				dev_err_ratelimited(&pdev->dev, "%s failed: Status2 is %#x\n",
-						    what, val >> 16);
-				return -EIO;
-			}
-			if (val & done)
-				return 0;
-		}
-		if (READ_ONCE(cxl->cxl_reset.cancel))
-			return -ECANCELED;
-		msleep(STATUS2_POLL_MS);
-	} while (!late);
-	dev_err_ratelimited(&pdev->dev, "%s did not end in %u ms: Status2 is %#x\n",
-			    what, limit_ms, val >> 16);
-	return -ETIMEDOUT;
-}
-
-/* The device keeps caching disabled. */
-static int write_back(struct vfio_cxl_device *cxl)
-{
-	if (!(cxl->dvsec.cap & CXL_DVSEC_CAP_WBI))
-		return 0;
-	write_ctrl2(cxl, CXL_DVSEC_CTRL2_NO_CACHING);
-	write_ctrl2(cxl, CXL_DVSEC_CTRL2_NO_CACHING | CXL_DVSEC_CTRL2_WBI);
-	return wait_status2(cxl, "cache write-back",
-			    CXL_DVSEC_STATUS2_CACHE_INV, 0,
-			    WRITE_BACK_TIMEOUT_MS);
-}
-
-static u16 idle_ctrl2(struct vfio_cxl_device *cxl, bool caching_disabled)
-{
-	return cxl->dvsec.ctrl2 |
-	       (caching_disabled ? CXL_DVSEC_CTRL2_NO_CACHING : 0);
-}
-
-/**
- * vfio_cxl_set_caching - have the device cache host memory, or not
- * @cxl: device
- * @disabled: what the guest wrote to Disable_Caching
- *
- * It is the guest's own device: what it is told of the cache is true.
- */
-void vfio_cxl_set_caching(struct vfio_cxl_device *cxl, bool disabled)
-{
-	/* Not during a reset, whoever does it */
-	if (!pci_cfg_access_trylock(cxl->core.pdev))
-		return;
-	write_ctrl2(cxl, idle_ctrl2(cxl, disabled));
-	pci_cfg_access_unlock(cxl->core.pdev);
-}
-
-/**
- * vfio_cxl_write_back - have the device write back and invalidate its cache
- * @cxl: device, awake; the caller holds its config access
- *
- * What must be done before a reset that may drop it. Caching goes on afterwards
- * as the guest, or else firmware, configured it.
- *
- * Return: 0 or an error, which has been logged.
- */
-int vfio_cxl_write_back(struct vfio_cxl_device *cxl)
-{
-	bool disabled;
-	int rc;
-
-	if (!(cxl->dvsec.cap & CXL_DVSEC_CAP_WBI))
-		return 0;
-	scoped_guard(mutex, &cxl->virt.lock)
-		disabled = vfio_cxl_dvsec_caching_disabled(&cxl->virt.dvsec);
-	rc = write_back(cxl);
-	write_ctrl2(cxl, idle_ctrl2(cxl, disabled));
-	return rc;
-}
-
-/**
- * vfio_cxl_guest_write_back - the same, asked for by the guest's doorbell
- * @cxl: device
- *
- * Return: 0 or an error; -EAGAIN during a reset, whoever does it.
- */
-int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl)
-{
-	int rc;
-
-	if (!pci_cfg_access_trylock(cxl->core.pdev))
-		return -EAGAIN;
-	rc = vfio_cxl_write_back(cxl);
-	pci_cfg_access_unlock(cxl->core.pdev);
-	return rc;
 }
 
 /*
@@ -165,7 +51,7 @@ static int lock_device(struct vfio_cxl_device *cxl)
 					    DEVICE_LOCK_TIMEOUT_MS);
 			return -EAGAIN;
 		}
-		msleep(STATUS2_POLL_MS);
+		msleep(LOCK_POLL_MS);
 	}
 	return 0;
 }
@@ -202,19 +88,20 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 	}
 
 	/* What cannot be written back is lost in the reset: logged, no more. */
-	(void)write_back(cxl);
+	(void)vfio_cxl_write_back_disable(cxl);
 	if (mem_clr)
 		ctrl2 |= CXL_DVSEC_CTRL2_MEM_CLR;
-	write_ctrl2(cxl, ctrl2);
-	write_ctrl2(cxl, ctrl2 | CXL_DVSEC_CTRL2_RESET);
-	rc = wait_status2(cxl, "CXL Reset", CXL_DVSEC_STATUS2_RESET_DONE,
-			  CXL_DVSEC_STATUS2_RESET_ERR,
-			  reset_timeout_ms(cxl->dvsec.cap));
+	vfio_cxl_write_ctrl2(cxl, ctrl2);
+	vfio_cxl_write_ctrl2(cxl, ctrl2 | CXL_DVSEC_CTRL2_RESET);
+	rc = vfio_cxl_wait_status2(cxl, "CXL Reset",
+				   CXL_DVSEC_STATUS2_RESET_DONE,
+				   CXL_DVSEC_STATUS2_RESET_ERR,
+				   reset_timeout_ms(cxl->dvsec.cap));
 	pci_dev_reset_iommu_done(pdev);
 
 out_restore:
 	locked = lock_device(cxl);
-	write_ctrl2(cxl, cxl->dvsec.ctrl2);
+	vfio_cxl_write_ctrl2(cxl, cxl->dvsec.ctrl2);
 	if (!pci_load_and_free_saved_state(pdev, &saved))
 		pci_restore_state(pdev);
 	if (!locked)

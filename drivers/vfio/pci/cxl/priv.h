@@ -371,13 +371,19 @@ void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr);
 bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl);
 int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl);
 
-/* cxl_reset.c: CXL Reset, and the device's own cache */
+/* cxl_reset.c: CXL Reset */
 void vfio_cxl_cxl_reset_init(struct vfio_cxl_device *cxl);
 bool vfio_cxl_can_cxl_reset(struct vfio_cxl_device *cxl, bool clear);
 int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags);
 int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl);
 void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl);
 int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear);
+
+/* ctrl2.c: Control2, Status2, and the device's own cache */
+void vfio_cxl_write_ctrl2(struct vfio_cxl_device *cxl, u16 val);
+int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
+			  u32 done, u32 failed, unsigned int limit_ms);
+int vfio_cxl_write_back_disable(struct vfio_cxl_device *cxl);
 int vfio_cxl_write_back(struct vfio_cxl_device *cxl);
 int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl);
 void vfio_cxl_set_caching(struct vfio_cxl_device *cxl, bool disabled);

@@ -254,7 +254,7 @@ TEST_F(reset, killed_while_it_waits)
 	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
 }
 
-/* Guards: cxl_reset.c vfio_cxl_write_back(); dvsec.c vfio_cxl_dvsec_done() */
+/* Guards: ctrl2.c vfio_cxl_write_back(), vfio_cxl_set_caching(); dvsec.c vfio_cxl_dvsec_done() */
 TEST_F(reset, guest_writes_back)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
@@ -304,7 +304,7 @@ TEST_F(reset, failed_reset_leaves_it_closed)
 	expect_restored(_metadata, dev, self->before);
 }
 
-/* Guards: cxl_reset.c wait_status2(), the time that the device itself gives */
+/* Guards: ctrl2.c vfio_cxl_wait_status2(), the time that the device itself gives */
 TEST_F(reset, reset_that_does_not_end)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
