@@ -454,8 +454,10 @@ static const char *p11_step(struct world *w, const struct op *op)
 {
 	if (op->kind != DVSEC_OP_CXL_RESET)
 		return twin_step(w, op);
-	if (w->after[CONTROL] & 4)
+	if (w->after[CONTROL] & 4 && !(w->after[CONFIG_LOCK] & 1))
 		return "Mem_Enable after CXL Reset";
+	if (w->after[CONFIG_LOCK] & 1 && w->after[CONTROL] != w->before[CONTROL])
+		return "a CXL Reset changed what is locked";
 	if (w->after[CONTROL2] || w->after[STATUS2] & CACHE_INVALID)
 		return "something of Control2 after CXL Reset";
 	if (vfio_cxl_dvsec_caching_disabled(w->model))

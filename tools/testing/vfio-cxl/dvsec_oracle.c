@@ -293,7 +293,8 @@ void oracle_done(struct oracle *o, unsigned int deeds, bool ok)
  */
 void oracle_cxl_reset(struct oracle *o)
 {
-	o->mem_enable = false;
+	if (!o->locked)
+		o->mem_enable = false;
 	o->no_caching = false;
 	o->clear_enable = false;
 	o->cache_invalid = false;

@@ -298,7 +298,7 @@ dvsec.c|s/ && dvsec_can(s, CXL_DVSEC_CAP_WBI) &&/ \&\&/|write-back: announced by
 dvsec.c|s/^\t    dvsec_can(s, CXL_DVSEC_CAP_CACHE))/\t    true)/|write-back: without a cache
 dvsec.c|s/dvsec_can(s, CXL_DVSEC_CAP_WBI) &&/dvsec_can(s, CXL_DVSEC_CAP_RESET) \&\&/|write-back: announced by CXL Reset
 dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~0;/|CXL Reset: Mem_Enable stays
-dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= dvsec_locked(s) ? ~0 : ~CXL_DVSEC_CTRL_MEM_ENABLE;/|CXL Reset: Mem_Enable stays when locked
+dvsec.c|/^void vfio_cxl_dvsec_cxl_reset/,/^}/s/if (!dvsec_locked(s))/if (s)/|CXL Reset: Mem_Enable ends when locked
 dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~(CXL_DVSEC_CTRL_MEM_ENABLE | CXL_DVSEC_CTRL_IO_ENABLE);/|CXL Reset: IO_Enable ends
 dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/\&= ~(CXL_DVSEC_CTRL_MEM_ENABLE | CXL_DVSEC_STATUS_VIRAL);/|CXL Reset: Viral_Status ends
 dvsec.c|s/&= ~CXL_DVSEC_CTRL_MEM_ENABLE;/^= CXL_DVSEC_CTRL_MEM_ENABLE;/|CXL Reset: Mem_Enable is turned over

@@ -304,13 +304,15 @@ void vfio_cxl_dvsec_done(struct vfio_cxl_dvsec *s, unsigned int effect, bool ok)
  * vfio_cxl_dvsec_cxl_reset - do to the registers what a CXL Reset does
  * @s: state
  *
- * Disable_Caching, Mem_Clr, Cache_Invalid and Mem_Enable become 0, the last
- * one also when CONFIG_LOCK is set. All else stays. The result of the reset,
- * and that it is over, is for vfio_cxl_dvsec_done() to tell.
+ * Disable_Caching, Mem_Clr and Cache_Invalid become 0, and Mem_Enable does
+ * unless CONFIG_LOCK is set: what that locks a CXL Reset leaves alone (CXL r4.0
+ * sec 8.1.3.6). All else stays. The result of the reset, and that it is over,
+ * is for vfio_cxl_dvsec_done() to tell.
  */
 void vfio_cxl_dvsec_cxl_reset(struct vfio_cxl_dvsec *s)
 {
-	s->reg[REG(CXL_DVSEC_CTRL_STATUS)] &= ~CXL_DVSEC_CTRL_MEM_ENABLE;
+	if (!dvsec_locked(s))
+		s->reg[REG(CXL_DVSEC_CTRL_STATUS)] &= ~CXL_DVSEC_CTRL_MEM_ENABLE;
 	s->reg[REG(CXL_DVSEC_CTRL2_STATUS2)] &= ~(CXL_DVSEC_CTRL2_NO_CACHING |
 						  CXL_DVSEC_CTRL2_MEM_CLR |
 						  CXL_DVSEC_STATUS2_CACHE_INV);

@@ -1585,7 +1585,7 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			RD(0x0c, 4, 0x40000fff),
 		},
 	}, {
-		.name = "CXL Reset: Mem_Enable ends when locked, too",
+		.name = "CXL Reset: Mem_Enable stays when locked",
 		HW_ACCEL,
 		.steps = {
 			WR(0x0c, 2, 0x4004),
@@ -1594,11 +1594,11 @@ static const struct dvsec_vector dvsec_vectors[] = {
 			WR_ASK(0x10, 2, 0x000d, CCH | RST_CLR),
 			CXL_RESET,
 			FAILED(RST),
-			RD(0x0c, 4, 0x00004002),
+			RD(0x0c, 4, 0x00004006),
 			RD(0x10, 8, 0x0012000180040000),
 			RD(0x20, 8, 0x5000000000000004),
-			WR(0x0c, 2, 0x0004),
-			RD(0x0c, 4, 0x00004002),
+			WR(0x0c, 2, 0x0000),
+			RD(0x0c, 4, 0x00004006),
 			CXL_RESET,
 			RD(0x10, 8, 0x0012000180040000),
 			FRESH,
