@@ -267,7 +267,7 @@ void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
 {
 	WRITE_ONCE(cxl->cxl_reset.cancel, true);
 	flush_work(&cxl->cxl_reset.work);
-	cancel_delayed_work_sync(&cxl->gate.settle);
+	vfio_cxl_settle_stop(cxl);
 	WRITE_ONCE(cxl->cxl_reset.cancel, false);
 }
 

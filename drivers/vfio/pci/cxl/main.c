@@ -45,8 +45,11 @@ static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
 	/* A CXL Reset that failed may have left anything. */
 	if (quiet && !(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_RESET_FAILED))
 		return true;
-	return !pci_try_reset_function(cxl->core.pdev) ||
-	       !vfio_cxl_cxl_reset_now(cxl, false);
+	vfio_cxl_settle_stop(cxl);
+	if (!pci_try_reset_function(cxl->core.pdev))
+		return true;
+	vfio_cxl_settle_later(cxl, 0);
+	return !vfio_cxl_cxl_reset_now(cxl, false);
 }
 
 /*
@@ -129,6 +132,8 @@ static int vfio_cxl_open_device(struct vfio_device *core_vdev)
 	if (READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN)
 		return -EAGAIN;
 	vfio_cxl_state_restore_config(cxl);
+	/* The VFIO core gives up when somebody has config access locked. */
+	vfio_cxl_settle_stop(cxl);
 	rc = vfio_pci_core_enable(&cxl->core);
 	if (rc)
 		return rc;

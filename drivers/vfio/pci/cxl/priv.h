@@ -358,6 +358,7 @@ const char *vfio_cxl_gate_reason_name(unsigned int bit);
 
 /* settle.c: the memory after a reset or a sleep */
 void vfio_cxl_settle_init(struct vfio_cxl_device *cxl);
+void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl);
 void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons);
 int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl, bool killable);

@@ -121,6 +121,18 @@ void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons)
 }
 
 /**
+ * vfio_cxl_settle_stop - keep the work item off the device
+ * @cxl: device
+ *
+ * To be called before a reset that does not wait for config access: the work
+ * item has it locked for a moment. The gate stays as it is. May sleep.
+ */
+void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl)
+{
+	cancel_delayed_work_sync(&cxl->gate.settle);
+}
+
+/**
  * vfio_cxl_settle - check the memory, and open the gate if it is in place
  * @cxl: a firmware-committed device, out of reset. The caller keeps others from
  *	resetting it and from writing to its config space: it holds the device's
