@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/personality.h>
 
 #include "bench.h"
 
@@ -136,10 +138,27 @@ int bench_clock(int argc, char **argv)
 	return 0;
 }
 
+/*
+ * How many page tables a mapping needs depends on where it is, and that would
+ * be another place each time.
+ */
+static void at_fixed_addresses(char **argv)
+{
+	int now = personality(0xffffffff);
+
+	if (now & ADDR_NO_RANDOMIZE)
+		return;
+	if (now < 0 || personality(now | ADDR_NO_RANDOMIZE) < 0)
+		fail("personality: %s", strerror(errno));
+	execv("/proc/self/exe", argv);
+	fail("/proc/self/exe: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	at_fixed_addresses(argv);
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (argc > 1 && !strcmp(argv[1], commands[i].name) &&
 		    argc - 1 >= commands[i].argc)
