@@ -144,9 +144,12 @@ def unplug(directory, change):
         machine.qmp("device_del", id="acc0")
         machine.power_slot(False)
         machine.wait_event("DEVICE_DELETED")
-        bench.absent(window)
+        bench.absent(window, (window, SIZE))
         for base in (window, window + 3 * SIZE, None):
             bench.device.reset()
+            if base != window:          # the bridge keeps what it had until then
+                machine.system_reset()
+                bench.absent(window)
             asked = {} if base is None else {"cxl-fmws-base": base}
             machine.qmp("device_add", **bench.properties(**asked))
             machine.power_slot(True)
@@ -156,7 +159,7 @@ def unplug(directory, change):
             machine.qmp("device_del", id="acc0")
             machine.power_slot(False)
             machine.wait_event("DEVICE_DELETED")
-            bench.absent(base or window)
+            bench.absent(base or window, (base or window, SIZE))
         check(not machine.errors(), machine.said())
         bench.good_end()
     finally:
@@ -289,6 +292,44 @@ refused("no place for the page, with MSI-X", "CXL register region lacks the CXL 
         lambda device: (device.add_msix(), comp(caps=[s.cap_type(2)])(device)))
 refused("no PCI device", "this isn't a PCI device",
         lambda device: setattr(device, "flags", s.FLAG_CXL))
+
+# ---------------------------------------------------------------- config space
+
+def capability_to_itself(device):
+    at = device.config[0x34]
+    device.config[at + 1] = at
+
+
+def last_capability_to_first(device):
+    at = device.config[0x34]
+    while device.config[at + 1]:
+        at = device.config[at + 1]
+    device.config[at + 1] = device.config[0x34]
+
+
+def extended_capability_to(target):
+    def change(device):
+        header, = struct.unpack_from("<I", device.config, 0x100)
+        struct.pack_into("<I", device.config, 0x100, header & 0xfffff | target << 20)
+    return change
+
+
+def all_ones(device):
+    device.config[:] = b"\xff" * len(device.config)
+
+
+for how, which, problem in (
+        ("a capability that leads to itself", capability_to_itself, "capability list has no end"),
+        ("the last capability leads to the first", last_capability_to_first,
+         "capability list has no end"),
+        ("an extended capability that leads to itself", extended_capability_to(0x100),
+         "extended capability list has no end"),
+        ("an extended capability at the end of config space", extended_capability_to(0xffc),
+         "extended capability at 0xffc is outside"),
+        ("an extended capability in the first 256 bytes", extended_capability_to(0x40),
+         "extended capability at 0x40 is outside"),
+        ("config space that is all ones", all_ones, "config space reads all ones")):
+    refused(how, problem, which, modes=("on", "auto"))
 
 # ---------------------------------------------------------------- regions
 
