@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034,SC2154 # lib.sh comes first
 #
-# What qemu-tree and qemu-export share. The form of qemu/ is in qemu/README.
+# What the scripts for qemu/ share. Its form is in qemu/README.
 
 qemu=$top/qemu
 
@@ -18,3 +18,6 @@ tgit() { git -C "$tree" -c core.autocrlf=false -c core.fileMode=true -c gc.auto=
 
 # The root commit is the pinned release.
 base_of() { tgit rev-list --max-parents=0 HEAD; }
+
+# The patches in order, FOLDER/NAME.patch; nothing if there is no series yet.
+series() { [ ! -f "$qemu/series" ] || sed '/^#/d; /^$/d' "$qemu/series"; }
