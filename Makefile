@@ -70,6 +70,7 @@ check-arm64:
 #:   make setup        install the Debian packages that the rest needs
 #:   make kernel       build/kernel: the pinned Linux
 #:   make qemu         build/qemu: the pinned QEMU with the patches in qemu/
+#:   make series-build QEMU after each patch; FROM=patch is the first of them
 #:   make image        what the machines boot
 setup:
 	@scripts/setup
@@ -79,6 +80,9 @@ kernel: setup
 
 qemu: setup
 	@scripts/qemu-build
+
+series-build: setup
+	@scripts/series-build $(if $(FROM),--from $(FROM))
 
 image: kernel qemu
 	@scripts/programs
@@ -115,4 +119,4 @@ distclean:
 	rm -rf $(BUILD)
 
 .PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest nested tree \
-	setup kernel qemu image modules modules_install clean distclean
+	setup kernel qemu series-build image modules modules_install clean distclean
