@@ -23,8 +23,3 @@ void cxl_path_unregister(CXLPath *path)
 void cxl_path_lost(CXLPath *path)
 {
 }
-
-bool cxl_path_below(PCIHostState *hb)
-{
-    return false;
-}

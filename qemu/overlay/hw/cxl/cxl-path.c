@@ -14,12 +14,19 @@
  * which follows, clears all decoders in its hold phase. A resettable object
  * outside the device tree therefore takes the memory out of the windows in the
  * enter phase, and commits all paths in the exit phase, after every hold phase.
+ *
+ * An OS reads the decoders of a host bridge once, at the first endpoint below.
+ * What is committed later it does not see, and a decoder that it knows to be
+ * committed, and that no longer is, it takes for an error. So what is committed
+ * stays so until the next reset, whether or not the endpoint is still there,
+ * and an endpoint that is plugged in takes over what was left or reserved.
  */
 
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qemu/range.h"
 #include "qapi/error.h"
+#include "hw/core/boards.h"
 #include "hw/core/resettable.h"
 #include "hw/cxl/cxl.h"
 #include "hw/cxl/cxl_host.h"
@@ -28,10 +35,90 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pcie_port.h"
 #include "system/reset.h"
+#include "system/runstate.h"
 #include "system/system.h"
 #include "trace.h"
 
 static QTAILQ_HEAD(, CXLPath) cxl_paths = QTAILQ_HEAD_INITIALIZER(cxl_paths);
+
+/**
+ * struct CXLPlace - a range to which the decoders above an endpoint lead
+ * @pxb: the host bridge
+ * @nr_hops: see CXLRoute
+ * @port: the numbers of the ports on the way, from the host bridge on
+ * @size: bytes
+ * @fw: the window; NULL only while a reservation waits for the machine to be
+ *      complete
+ * @base: first address
+ * @path: the endpoint's, or NULL if the place is free
+ * @reserved: exists whether or not an endpoint takes it
+ * @next: list of all places
+ */
+typedef struct CXLPlace {
+    PXBCXLDev *pxb;
+    unsigned nr_hops;
+    uint8_t port[CXL_ROUTE_MAX_HOPS];
+    uint64_t size;
+    CXLFixedWindow *fw;
+    hwaddr base;
+    CXLPath *path;
+    bool reserved;
+    QTAILQ_ENTRY(CXLPlace) next;
+} CXLPlace;
+
+static QTAILQ_HEAD(, CXLPlace) cxl_places =
+    QTAILQ_HEAD_INITIALIZER(cxl_places);
+
+static CXLPlace *cxl_place_new(const CXLRoute *route, uint64_t size)
+{
+    CXLPlace *place = g_new0(CXLPlace, 1);
+
+    place->pxb = route->pxb;
+    place->size = size;
+    place->nr_hops = route->nr_hops;
+    for (unsigned i = 0; i < route->nr_hops; i++) {
+        place->port[i] = route->hop[i].port;
+    }
+    QTAILQ_INSERT_TAIL(&cxl_places, place, next);
+    return place;
+}
+
+static void cxl_place_free(CXLPlace *place)
+{
+    QTAILQ_REMOVE(&cxl_places, place, next);
+    g_free(place);
+}
+
+/* Whether the first @nr_hops of @route are those to @place */
+static bool cxl_place_below(const CXLPlace *place, const CXLRoute *route,
+                            unsigned nr_hops)
+{
+    if (place->pxb != route->pxb || place->nr_hops < nr_hops) {
+        return false;
+    }
+    for (unsigned i = 0; i + 1 < nr_hops; i++) {
+        if (place->port[i] != route->hop[i].port) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The free place at the end of @route */
+static CXLPlace *cxl_place_find(const CXLRoute *route)
+{
+    unsigned last = route->nr_hops - 1;
+    CXLPlace *place;
+
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        if (!place->path && place->nr_hops == route->nr_hops &&
+            cxl_place_below(place, route, route->nr_hops) &&
+            place->port[last] == route->hop[last].port) {
+            return place;
+        }
+    }
+    return NULL;
+}
 
 /*
  * Returns the decoder that is committed to @path, or else the one after the
@@ -58,21 +145,14 @@ static unsigned cxl_hop_decoder(const CXLHop *hop, const CXLPath *path,
     return next;
 }
 
-/* How many placed paths lead through @hop */
-static unsigned cxl_hop_users(const CXLHop *hop)
+/* How many places there are below hop @i of @route */
+static unsigned cxl_hop_users(const CXLRoute *route, unsigned i)
 {
     unsigned users = 0;
-    CXLPath *path;
+    CXLPlace *place;
 
-    QTAILQ_FOREACH(path, &cxl_paths, next) {
-        CXLRoute route;
-
-        if (path->fw) {
-            cxl_route_find(path->dev, &route, &error_abort);
-            for (unsigned i = 0; i < route.nr_hops; i++) {
-                users += route.hop[i].dev == hop->dev;
-            }
-        }
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        users += place->fw && cxl_place_below(place, route, i + 1);
     }
     return users;
 }
@@ -97,7 +177,7 @@ static bool cxl_path_decoders(const CXLPath *path, const CXLRoute *route,
 
         which[i] = cxl_hop_decoder(hop, path, &end);
         if (which[i] >= CXL_HDM_DECODER_COUNT ||
-            (!path->fw && cxl_hop_users(hop) >= CXL_HDM_DECODER_COUNT)) {
+            (!path->fw && cxl_hop_users(route, i) >= CXL_HDM_DECODER_COUNT)) {
             error_setg(errp, "all %u HDM decoders of %s '%s' are taken",
                        CXL_HDM_DECODER_COUNT,
                        object_get_typename(OBJECT(hop->dev)), hop->name);
@@ -109,24 +189,24 @@ static bool cxl_path_decoders(const CXLPath *path, const CXLRoute *route,
 }
 
 /*
- * First fit at or above @from, beside the ranges of other paths. When there is
- * none *base is where it would be if the window went on.
+ * First fit at or above @from, beside other places. When there is none *base is
+ * where it would be if the window went on.
  */
-static bool cxl_path_fit(const CXLPath *path, const CXLFixedWindow *fw,
-                         hwaddr from, hwaddr *base)
+static bool cxl_window_fit(const CXLFixedWindow *fw, uint64_t size, hwaddr from,
+                           uint64_t align, hwaddr *base)
 {
-    const CXLPath *other;
+    const CXLPlace *other;
 
-    *base = ROUND_UP(MAX(from, fw->base), CXL_PATH_ALIGN);
+    *base = ROUND_UP(MAX(from, fw->base), align);
     do {
         if (*base - fw->base > fw->size ||
-            path->size > fw->size - (*base - fw->base)) {
+            size > fw->size - (*base - fw->base)) {
             return false;
         }
-        QTAILQ_FOREACH(other, &cxl_paths, next) {
-            if (other->fw && ranges_overlap(*base, path->size,
-                                            other->base, other->size)) {
-                *base = other->base + other->size;
+        QTAILQ_FOREACH(other, &cxl_places, next) {
+            if (other->fw &&
+                ranges_overlap(*base, size, other->base, other->size)) {
+                *base = ROUND_UP(other->base + other->size, align);
                 break;
             }
         }
@@ -135,62 +215,207 @@ static bool cxl_path_fit(const CXLPath *path, const CXLFixedWindow *fw,
     return true;
 }
 
-/* Choose window and base, for good */
-static bool cxl_path_place(CXLPath *path, Error **errp)
+/* What to add to the command line, if no window leads to @route alone */
+static void cxl_window_missing(const CXLRoute *route, uint64_t size,
+                               Error **errp)
 {
     g_autoptr(GSList) windows = cxl_fmws_get_all_sorted();
-    g_autoptr(GString) tried = g_string_new(NULL);
-    bool any = path->wanted == CXL_PATH_ANY;
-    unsigned which[CXL_ROUTE_MAX_HOPS], n = g_slist_length(windows);
-    uint64_t enough = 0;
-    hwaddr floor, from, base;
-    CXLRoute route;
+    const char *name = route->hop[0].name;
+    unsigned n = g_slist_length(windows);
 
-    if (!cxl_route_find(path->dev, &route, errp) ||
-        !cxl_path_decoders(path, &route, which, &floor, errp)) {
-        return false;
+    if (!object_property_get_bool(OBJECT(qdev_get_machine()), "cxl", NULL)) {
+        error_setg(errp, "host bridge '%s' is of no use with a machine that "
+                   "has CXL disabled; add cxl=on to -machine", name);
+        return;
     }
-
-    from = any ? floor : path->wanted;
     for (GSList *l = windows; l; l = l->next) {
         CXLFixedWindow *fw = CXL_FMW(l->data);
 
-        if (!fw->base || fw->num_targets != 1 ||
-            fw->target_hbs[0] != route.pxb) {
-            continue;
+        if (fw->num_targets == 1 && fw->target_hbs[0] == route->pxb) {
+            error_setg(errp, "cxl-fmw.%u of host bridge '%s' has no place "
+                       "below the highest address of the CPU or the machine; "
+                       "make the windows smaller, or give the CPU more "
+                       "physical address bits", fw->index, name);
+            return;
         }
-        if (cxl_path_fit(path, fw, from, &base) && base >= floor &&
-            (any || base == from)) {
-            trace_cxl_path_place(path->dev->name, fw->index, base, path->size);
-            path->fw = fw;
-            path->base = base;
-            return true;
+    }
+    if (!DEVICE(route->pxb)->id) {
+        error_setg(errp, "no CXL fixed memory window targets the host bridge "
+                   "alone; give the pxb-cxl an id, and add cxl-fmw.%u.targets."
+                   "0=<id>,cxl-fmw.%u.size=%" PRIu64 "M to -machine", n, n,
+                   size / MiB);
+        return;
+    }
+    error_setg(errp, "no CXL fixed memory window targets host bridge '%s' "
+               "alone; add cxl-fmw.%u.targets.0=%s,cxl-fmw.%u.size=%" PRIu64
+               "M to -machine", name, n, name, n, size / MiB);
+}
+
+/* Choose window and base, for good */
+static bool cxl_place_choose(CXLPlace *place, const CXLRoute *route,
+                             hwaddr wanted, hwaddr floor, Error **errp)
+{
+    /* Then KVM and the IOMMU can map 1 GiB at once. */
+    const uint64_t aligns[] = { 1 * GiB, CXL_PATH_ALIGN };
+    g_autoptr(GSList) windows = cxl_fmws_get_all_sorted();
+    g_autoptr(GString) tried = g_string_new(NULL);
+    bool any = wanted == CXL_PATH_ANY;
+    hwaddr base, from = any ? floor : wanted;
+    uint64_t enough = 0;
+    unsigned n = 0;
+
+    for (unsigned i = any && place->size >= aligns[0] ? 0 : 1;
+         i < ARRAY_SIZE(aligns); i++) {
+        g_string_truncate(tried, 0);
+        for (GSList *l = windows; l; l = l->next) {
+            CXLFixedWindow *fw = CXL_FMW(l->data);
+
+            if (!fw->base || fw->num_targets != 1 ||
+                fw->target_hbs[0] != place->pxb) {
+                continue;
+            }
+            if (cxl_window_fit(fw, place->size, from, aligns[i], &base) &&
+                base >= floor && (any || base == from)) {
+                place->fw = fw;
+                place->base = base;
+                return true;
+            }
+            n = fw->index;
+            enough = base - fw->base + place->size;
+            g_string_append_printf(tried, " cxl-fmw.%u [0x%" HWADDR_PRIx "-0x%"
+                                   HWADDR_PRIx "],", n, fw->base,
+                                   fw->base + fw->size - 1);
         }
-        n = fw->index;
-        enough = base - fw->base + path->size;
-        g_string_append_printf(tried, " cxl-fmw.%u [0x%" HWADDR_PRIx "-0x%"
-                               HWADDR_PRIx "],", n, fw->base,
-                               fw->base + fw->size - 1);
     }
 
     if (!enough) {
-        error_setg(errp, "no CXL fixed memory window targets host bridge '%s' "
-                   "alone; add cxl-fmw.%u.targets.0=%s,cxl-fmw.%u.size=%" PRIu64
-                   "M to -machine", route.hop[0].name, n, route.hop[0].name, n,
-                   path->size / MiB);
+        cxl_window_missing(route, place->size, errp);
     } else if (any) {
         error_setg(errp, "no %" PRIu64 " MiB free%s in the windows of host "
                    "bridge '%s':%s cxl-fmw.%u.size=%" PRIu64 "M would do",
-                   path->size / MiB, floor ? " above committed decoders" : "",
-                   route.hop[0].name, tried->str, n, enough / MiB);
+                   place->size / MiB, floor ? " above committed decoders" : "",
+                   route->hop[0].name, tried->str, n, enough / MiB);
     } else {
         error_setg(errp, "no %" PRIu64 " MiB free at 0x%" HWADDR_PRIx "%s in "
                    "the windows of host bridge '%s':%s try another address",
-                   path->size / MiB, from,
+                   place->size / MiB, from,
                    from < floor ? ", below committed decoders," : "",
-                   route.hop[0].name, tried->str);
+                   route->hop[0].name, tried->str);
     }
     return false;
+}
+
+static void cxl_endpoint_find(PCIBus *bus, PCIDevice *d, void *opaque)
+{
+    PCIDevice **found = opaque;
+
+    if (object_dynamic_cast(OBJECT(d), TYPE_CXL_MEM_ENDPOINT) &&
+        object_dynamic_cast(OBJECT(d), INTERFACE_CXL_DEVICE) &&
+        d->enabled && DEVICE(d)->realized) {
+        *found = d;
+    }
+}
+
+static void cxl_endpoints_find(PCIBus *bus, void *opaque)
+{
+    pci_for_each_device_under_bus(bus, cxl_endpoint_find, opaque);
+}
+
+/*
+ * A running OS has read the decoders below @route if there was anything to
+ * find: an endpoint, or a decoder that is committed.
+ */
+static bool cxl_bridge_is_read(const CXLRoute *route)
+{
+    PCIDevice *found = NULL;
+
+    if (runstate_check(RUN_STATE_PRELAUNCH)) {
+        return false;
+    }
+    for (unsigned i = 0; i < CXL_HDM_DECODER_COUNT; i++) {
+        CXLHDMDecoder d = cxl_hdm_decoder_get(route->hop[0].cache_mem, i);
+
+        if (cxl_hdm_decoder_committed(&d)) {
+            return true;
+        }
+    }
+    pci_for_each_bus(PCI_HOST_BRIDGE(route->pxb->cxl_host_bridge)->bus,
+                     cxl_endpoints_find, &found);
+    return found;
+}
+
+/* Take over a place, or choose one, for good */
+static bool cxl_path_place(CXLPath *path, Error **errp)
+{
+    unsigned which[CXL_ROUTE_MAX_HOPS];
+    CXLPlace *place;
+    CXLRoute route;
+    hwaddr floor;
+
+    if (!cxl_route_find(path->dev, &route, errp)) {
+        return false;
+    }
+    place = cxl_place_find(&route);
+    if (place && (place->size != path->size ||
+                  (path->wanted != CXL_PATH_ANY &&
+                   path->wanted != place->base))) {
+        error_setg(errp, "%s %u of host bridge '%s' is for %" PRIu64 " MiB at "
+                   "0x%" HWADDR_PRIx " %s, and not for %" PRIu64 " MiB%s",
+                   route.nr_hops > 1 ? "switch port" : "root port",
+                   route.hop[route.nr_hops - 1].port, route.hop[0].name,
+                   place->size / MiB, place->base,
+                   place->reserved ? "(hdm-reserve)" : "until the next reset",
+                   path->size / MiB,
+                   place->size == path->size ? " elsewhere" : "");
+        return false;
+    }
+    if (!place) {
+        if (!cxl_path_decoders(path, &route, which, &floor, errp)) {
+            return false;
+        }
+        if (phase_check(PHASE_MACHINE_READY) && cxl_bridge_is_read(&route)) {
+            error_setg(errp, "the guest has read the decoders of host bridge "
+                       "'%s', which are set at reset; start QEMU with the "
+                       "device, or with hdm-reserve=%" PRIu64 "M at its cxl-rp",
+                       route.hop[0].name, path->size / MiB);
+            return false;
+        }
+        place = cxl_place_new(&route, path->size);
+        if (!cxl_place_choose(place, &route, path->wanted, floor, errp)) {
+            cxl_place_free(place);
+            return false;
+        }
+    }
+
+    place->path = path;
+    path->fw = place->fw;
+    path->base = place->base;
+    trace_cxl_path_place(path->dev->name, path->fw->index, path->base,
+                         path->size);
+    return true;
+}
+
+/* At the end of a reset, for an endpoint that may come */
+static void cxl_place_commit(const CXLPlace *place)
+{
+    CXLHDMDecoder d = {
+        .base = place->base, .size = place->size, .targets = place->port[0],
+        .ctrl = CXL_HDM_CTRL_LOCKED
+    };
+    CXLHost *host = place->pxb->cxl_host_bridge;
+    uint32_t *cache_mem = host->cxl_cstate.crb.cache_mem_registers;
+    unsigned n = 0;
+
+    while (n < CXL_HDM_DECODER_COUNT) {
+        CXLHDMDecoder other = cxl_hdm_decoder_get(cache_mem, n);
+
+        if (!cxl_hdm_decoder_committed(&other)) {
+            cxl_hdm_decoder_set(cache_mem, n, &d);
+            cxl_hdm_enable(cache_mem);
+            return;
+        }
+        n++;
+    }
 }
 
 /* Into a window, or, with NULL, out of the one that it is in */
@@ -265,6 +490,7 @@ static bool cxl_path_commit(CXLPath *path, Error **errp)
     trace_cxl_path_commit(path->dev->name, path->base, path->size);
     cxl_path_map(path, path->fw, path->base);
     path->committed = true;
+    path->committed_once = true;
     return true;
 }
 
@@ -307,26 +533,47 @@ static void cxl_firmware_reset_enter(Object *obj, ResetType type)
     }
 }
 
-static gint cxl_path_cmp_base(gconstpointer a, gconstpointer b)
+static gint cxl_place_cmp_base(gconstpointer a, gconstpointer b)
 {
-    const CXLPath *pa = a, *pb = b;
+    const CXLPlace *pa = a, *pb = b;
 
     return pa->base < pb->base ? -1 : pa->base > pb->base;
+}
+
+static bool cxl_bridge_in_use(const PXBCXLDev *pxb)
+{
+    CXLPlace *place;
+
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        if (place->pxb == pxb && place->path) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void cxl_firmware_reset_exit(Object *obj, ResetType type)
 {
     g_autoptr(GSList) ascending = NULL;
-    CXLPath *path;
+    CXLPlace *place, *next;
 
-    QTAILQ_FOREACH(path, &cxl_paths, next) {
-        if (path->fw) {
-            ascending = g_slist_insert_sorted(ascending, path,
-                                              cxl_path_cmp_base);
+    QTAILQ_FOREACH_SAFE(place, &cxl_places, next, next) {
+        /* The OS starts anew: what a bridge or a switch has is up to us. */
+        if (!place->path && !place->reserved &&
+            (place->nr_hops > 1 || !cxl_bridge_in_use(place->pxb))) {
+            cxl_place_free(place);
+        } else if (place->fw) {
+            ascending = g_slist_insert_sorted(ascending, place,
+                                              cxl_place_cmp_base);
         }
     }
     for (GSList *l = ascending; l; l = l->next) {
-        cxl_path_try(cxl_path_commit, l->data);
+        place = l->data;
+        if (place->path) {
+            cxl_path_try(cxl_path_commit, place->path);
+        } else {
+            cxl_place_commit(place);
+        }
     }
 }
 
@@ -363,8 +610,26 @@ static void cxl_firmware_start(void)
     }
 }
 
+static void cxl_place_reserved(CXLPlace *place)
+{
+    CXLHost *host = place->pxb->cxl_host_bridge;
+    PCIDevice *rp = pcie_find_port_by_pn(PCI_HOST_BRIDGE(host)->bus,
+                                         place->port[0]);
+    CXLRoute route = { .pxb = place->pxb, .nr_hops = 1 };
+    Error *err = NULL;
+
+    route.hop[0].name = DEVICE(place->pxb)->id ?: "(no id)";
+    if (!cxl_place_choose(place, &route, CXL_PATH_ANY, 0, &err)) {
+        g_autofree char *name = qdev_get_human_name(DEVICE(rp));
+
+        error_reportf_err(err, "cxl-rp '%s': hdm-reserve: ", name);
+        exit(EXIT_FAILURE);
+    }
+}
+
 static void cxl_path_machine_done(Notifier *notifier, void *data)
 {
+    CXLPlace *place;
     CXLPath *path;
 
     /*
@@ -373,6 +638,9 @@ static void cxl_path_machine_done(Notifier *notifier, void *data)
      */
     cxl_fmws_link_targets(&error_fatal);
 
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        cxl_place_reserved(place);
+    }
     QTAILQ_FOREACH(path, &cxl_paths, next) {
         if (!cxl_path_try(cxl_path_place, path)) {
             exit(EXIT_FAILURE);
@@ -382,14 +650,80 @@ static void cxl_path_machine_done(Notifier *notifier, void *data)
     cxl_firmware_start();
 }
 
-bool cxl_path_register(CXLPath *path, Error **errp)
+static void cxl_path_await_machine(void)
 {
     static Notifier machine_done;
+
+    if (!machine_done.notify) {
+        machine_done.notify = cxl_path_machine_done;
+        qemu_add_machine_init_done_notifier(&machine_done);
+    }
+}
+
+/* Which of two ports an OS takes for the other, if both have one number */
+static bool cxl_route_check_ports(PCIDevice *d, Error **errp)
+{
+    PCIDevice *port = pci_bridge_get_device(pci_get_bus(d));
+
+    while (object_dynamic_cast(OBJECT(port), TYPE_PCIE_PORT) &&
+           object_dynamic_cast(OBJECT(port), INTERFACE_CXL_DEVICE)) {
+        uint8_t number = PCIE_PORT(port)->port;
+        PCIDevice *first = pcie_find_port_by_pn(pci_get_bus(port), number);
+
+        if (first != port && !object_dynamic_cast(OBJECT(port), TYPE_CXL_USP)) {
+            g_autofree char *a = qdev_get_human_name(DEVICE(first));
+            g_autofree char *b = qdev_get_human_name(DEVICE(port));
+
+            error_setg(errp, "port number %u of '%s' is that of '%s', too; "
+                       "give each a port= of its own", number, b, a);
+            return false;
+        }
+        port = pci_bridge_get_device(pci_get_bus(port));
+    }
+    return true;
+}
+
+bool cxl_path_reserve(PCIDevice *rp, uint64_t size, Error **errp)
+{
+    PCIDevice *pxb = pci_bridge_get_device(pci_get_bus(rp));
+    CXLRoute route = { .nr_hops = 1 };
+
+    if (!QEMU_IS_ALIGNED(size, CXL_PATH_ALIGN)) {
+        error_setg(errp, "hdm-reserve=0x%" PRIx64 " is not a multiple of "
+                   "256 MiB", size);
+        return false;
+    }
+    if (!object_dynamic_cast(OBJECT(pxb), TYPE_PXB_CXL_DEV)) {
+        error_setg(errp, "hdm-reserve needs a root port below a CXL host "
+                   "bridge (pxb-cxl)");
+        return false;
+    }
+    if (PXB_CXL_DEV(pxb)->hdm_for_passthrough == ON_OFF_AUTO_OFF) {
+        error_setg(errp, "hdm-reserve needs the HDM decoders of the host "
+                   "bridge, which has hdm_for_passthrough=off");
+        return false;
+    }
+    route.pxb = PXB_CXL_DEV(pxb);
+    route.hop[0].port = PCIE_PORT(rp)->port;
+    if (cxl_place_find(&route)) {
+        error_setg(errp, "hdm-reserve is set for two root ports of number %u; "
+                   "give each a port= of its own", route.hop[0].port);
+        return false;
+    }
+    route.pxb->hdm_needed = true;
+    cxl_place_new(&route, size)->reserved = true;
+    cxl_path_await_machine();
+    return true;
+}
+
+bool cxl_path_register(CXLPath *path, Error **errp)
+{
     CXLRoute route;
 
     assert(memory_region_size(path->mr) == path->size);
     path->fw = NULL;
     path->committed = false;
+    path->committed_once = false;
     path->mapped_fw = NULL;
 
     if (!path->size || !QEMU_IS_ALIGNED(path->size, CXL_PATH_ALIGN)) {
@@ -403,7 +737,8 @@ bool cxl_path_register(CXLPath *path, Error **errp)
                    "multiple of 256 MiB", path->wanted);
         return false;
     }
-    if (!cxl_route_find(path->dev, &route, errp)) {
+    if (!cxl_route_find(path->dev, &route, errp) ||
+        !cxl_route_check_ports(path->dev, errp)) {
         return false;
     }
     if (route.pxb->hdm_for_passthrough == ON_OFF_AUTO_OFF) {
@@ -414,12 +749,10 @@ bool cxl_path_register(CXLPath *path, Error **errp)
     }
 
     trace_cxl_path_register(path->dev->name, path->size, path->wanted);
+    route.pxb->hdm_needed = true;
     QTAILQ_INSERT_TAIL(&cxl_paths, path, next);
     if (!phase_check(PHASE_MACHINE_READY)) {
-        if (!machine_done.notify) {
-            machine_done.notify = cxl_path_machine_done;
-            qemu_add_machine_init_done_notifier(&machine_done);
-        }
+        cxl_path_await_machine();
         return true;
     }
 
@@ -433,23 +766,19 @@ bool cxl_path_register(CXLPath *path, Error **errp)
 
 void cxl_path_unregister(CXLPath *path)
 {
-    const CXLHDMDecoder unused = {};
-    CXLRoute route;
+    CXLPlace *place, *next;
 
     cxl_path_withdraw(path);
     if (!QTAILQ_IN_USE(path, next)) {
         return;
     }
 
-    if (path->fw && cxl_route_find(path->dev, &route, NULL)) {
-        for (unsigned i = 0; i < route.nr_hops; i++) {
-            uint32_t *cache_mem = route.hop[i].cache_mem;
-            hwaddr floor;
-            unsigned n = cxl_hop_decoder(&route.hop[i], path, &floor);
-
-            /* Unless it is the path's, the decoder is not committed anyway */
-            if (n < CXL_HDM_DECODER_COUNT) {
-                cxl_hdm_decoder_set(cache_mem, n, &unused);
+    /* The decoders on the way stay, unless none was ever committed. */
+    QTAILQ_FOREACH_SAFE(place, &cxl_places, next, next) {
+        if (place->path == path) {
+            place->path = NULL;
+            if (!place->reserved && !path->committed_once) {
+                cxl_place_free(place);
             }
         }
     }
@@ -464,16 +793,4 @@ void cxl_path_lost(CXLPath *path)
         !resettable_is_in_reset(OBJECT(pci_get_bus(path->dev)))) {
         cxl_path_try(cxl_path_commit, path);
     }
-}
-
-bool cxl_path_below(PCIHostState *hb)
-{
-    CXLPath *path;
-
-    QTAILQ_FOREACH(path, &cxl_paths, next) {
-        if (pci_device_root_bus(path->dev) == hb->bus) {
-            return true;
-        }
-    }
-    return false;
 }

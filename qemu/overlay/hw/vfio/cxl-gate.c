@@ -251,3 +251,18 @@ bool vfio_cxl_gate_unavailable(const VFIOCXLGate *gate)
     return !gate->dpa->mem->enabled &&
            (gate->has_feature || memory_space(PCI_DEVICE(gate->vdev)));
 }
+
+bool vfio_cxl_gate_dma_failed(VFIOCXLGate *gate, const MemoryRegion *mr,
+                              const Error *err)
+{
+    if (!gate->dpa || !gate->dpa->nr_mmaps || mr != &gate->dpa->mmaps[0].mem) {
+        return false;
+    }
+    if (!gate->dma_warned) {
+        gate->dma_warned = true;
+        warn_report("%s: CXL memory is not mapped for DMA: neither address "
+                    "translation by the device nor other devices can reach it "
+                    "(%s)", gate->vdev->vbasedev.name, error_get_pretty(err));
+    }
+    return true;
+}

@@ -20,6 +20,7 @@
  * @notified: and @changed is signalled when the answer is another
  * @held: a reset is under way: closed whatever the answer
  * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it when it was asked last
+ * @dma_warned: said that devices cannot reach @dpa
  *
  * Open is when @dpa->mem is enabled. Protected by the BQL.
  */
@@ -31,6 +32,7 @@ typedef struct VFIOCXLGate {
     bool notified;
     bool held;
     uint64_t closures;
+    bool dma_warned;
     EventNotifier changed;
 } VFIOCXLGate;
 
@@ -85,5 +87,16 @@ void vfio_cxl_gate_update(VFIOCXLGate *gate);
  * @gate: the gate
  */
 bool vfio_cxl_gate_unavailable(const VFIOCXLGate *gate);
+
+/**
+ * vfio_cxl_gate_dma_failed: say once that devices cannot reach the memory
+ * @gate: the gate
+ * @mr: a memory region of the device that could not be mapped for DMA
+ * @err: why
+ *
+ * Returns: whether @mr is the memory.
+ */
+bool vfio_cxl_gate_dma_failed(VFIOCXLGate *gate, const MemoryRegion *mr,
+                              const Error *err);
 
 #endif /* HW_VFIO_CXL_GATE_H */

@@ -45,6 +45,12 @@ void vfio_cxl_post_reset(VFIOPCIDevice *vdev)
 {
 }
 
+bool vfio_cxl_dma_failed(VFIOPCIDevice *vdev, MemoryRegion *mr,
+                         const Error *err)
+{
+    return false;
+}
+
 void vfio_cxl_class_init(ObjectClass *klass)
 {
 }

@@ -220,6 +220,12 @@ static MemTxResult vfio_cxl_read(PCIDevice *pdev, hwaddr hpa, uint64_t *data,
     return MEMTX_OK;
 }
 
+bool vfio_cxl_dma_failed(VFIOPCIDevice *vdev, MemoryRegion *mr,
+                         const Error *err)
+{
+    return vdev->cxl && vfio_cxl_gate_dma_failed(&vdev->cxl->gate, mr, err);
+}
+
 void vfio_cxl_class_init(ObjectClass *klass)
 {
     CXL_MEM_ENDPOINT_CLASS(klass)->read = vfio_cxl_read;

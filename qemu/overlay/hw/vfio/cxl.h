@@ -68,6 +68,18 @@ void vfio_cxl_pre_reset(VFIOPCIDevice *vdev);
 void vfio_cxl_post_reset(VFIOPCIDevice *vdev);
 
 /**
+ * vfio_cxl_dma_failed: say that devices cannot reach the CXL memory
+ * @vdev: any device
+ * @mr: a memory region of @vdev that could not be mapped for DMA
+ * @err: why
+ *
+ * Returns: whether @mr is the CXL memory, so that the warning is given: once
+ * for a device, as it is mapped again and again.
+ */
+bool vfio_cxl_dma_failed(VFIOPCIDevice *vdev, MemoryRegion *mr,
+                         const Error *err);
+
+/**
  * vfio_cxl_class_init: have fixed memory windows lead to devices of a class
  * @klass: a class that implements TYPE_CXL_MEM_ENDPOINT
  */

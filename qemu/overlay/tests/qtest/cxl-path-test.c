@@ -138,13 +138,8 @@ static void test_switch(void)
     stop(&t);
 }
 
-G_GNUC_PRINTF(2, 0)
-static void assert_add_fails(CXLTest *t, const char *args, uint64_t base,
-                             const char *message)
+static void assert_refused(QDict *rsp, const char *message)
 {
-    g_autofree char *cmd = g_strdup_printf("{'execute': 'device_add',"
-                                           " 'arguments': %s}", args);
-    QDict *rsp = qtest_qmp(t->qts, cmd, base);
     QDict *error = qdict_get_qdict(rsp, "error");
 
     g_assert_nonnull(error);
@@ -153,57 +148,226 @@ static void assert_add_fails(CXLTest *t, const char *args, uint64_t base,
     qobject_unref(rsp);
 }
 
-static void test_hotplug(void)
+static void assert_plug_fails(CXLTest *t, unsigned n, unsigned mem,
+                              const char *message)
+{
+    g_autofree char *bus = g_strdup_printf("rp%u", n);
+    g_autofree char *memdev = g_strdup_printf("mem%u", mem);
+
+    assert_refused(qtest_qmp(t->qts, "{'execute': 'device_add', 'arguments': {"
+                             "'driver': 'cxl-type2', 'id': 'new', 'bus': %s,"
+                             " 'memdev': %s}}", bus, memdev), message);
+}
+
+static void power_slot(CXLTest *t, unsigned n, bool on)
+{
+    uint16_t pos = find_cap(t, HB_BUS, n, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
+
+    qtest_writew(t->qts, cfg(HB_BUS, n, pos),
+                 on ? PCI_EXP_SLTCTL_PWR_IND_ON :
+                 PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
+}
+
+static void plug(CXLTest *t, unsigned n, unsigned mem)
+{
+    g_autofree char *id = g_strdup_printf("acc%u", n);
+    g_autofree char *bus = g_strdup_printf("rp%u", n);
+    g_autofree char *memdev = g_strdup_printf("mem%u", mem);
+
+    qtest_qmp_device_add(t->qts, "cxl-type2", id, "{'bus': %s, 'memdev': %s}",
+                         bus, memdev);
+    power_slot(t, n, true);
+}
+
+/* As an OS that lets a device go */
+static void unplug(CXLTest *t, unsigned n)
+{
+    g_autofree char *id = g_strdup_printf("acc%u", n);
+
+    qtest_qmp_assert_success(t->qts, "{'execute': 'device_del',"
+                             " 'arguments': {'id': %s}}", id);
+    power_slot(t, n, false);
+    qtest_qmp_eventwait(t->qts, "DEVICE_DELETED");
+    power_slot(t, n, true);
+}
+
+/* An OS that saw nothing below the bridge reads its decoders afterwards. */
+static void test_plug_first(void)
 {
     CXLTest t = {};
     uint64_t hb;
-    uint16_t pos;
 
-    start(&t, MACHINE PXB ",hdm_for_passthrough=on" RP(0) RP(1)
+    start(&t, MACHINE PXB ",hdm_for_passthrough=true" RP(0) RP(1)
           FILEMEM(0, "256M") RAMMEM(1, "256M"));
     hb = find_hdm(&t, t.hb);
     assert_decoder(&t, hb, 0, 0, 0, 0);
 
-    /* an endpoint that firmware commits at once */
-    qtest_qmp_device_add(t.qts, "cxl-type2", "acc0",
-                         "{'bus': 'rp0', 'memdev': 'mem0'}");
+    /* firmware commits it at once, and powering up the slot does no harm */
+    plug(&t, 0, 0);
     assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
     assert_in_file(&t, 0, t.window);
-
-    /* which powering up the slot does not spoil */
-    pos = find_cap(&t, 12, 0, PCI_CAP_ID_EXP) + PCI_EXP_SLTCTL;
-    qtest_writew(t.qts, cfg(12, 0, pos), PCI_EXP_SLTCTL_PWR_IND_ON);
     assert_committed(&t);
 
-    /* the next one has to go above it */
-    qtest_qmp_device_add(t.qts, "cxl-type2", "acc1",
-                         "{'bus': 'rp1', 'memdev': 'mem1'}");
-    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
-    g_assert(is_memory(&t, t.window + CHUNK));
-    qtest_qmp_device_del(t.qts, "acc1");
+    /* these decoders are all that the OS knows of, until a reset */
+    assert_plug_fails(&t, 1, 1, "with hdm-reserve=256M at its cxl-rp");
     assert_decoder(&t, hb, 1, 0, 0, 0);
-    g_assert(!is_memory(&t, t.window + CHUNK));
-
-    assert_add_fails(&t, "{'driver': 'cxl-type2', 'id': 'acc1', 'bus': 'rp1',"
-                     " 'memdev': 'mem1', 'cxl-fmws-base': %" PRIu64 "}",
-                     t.window, "below committed decoders");
-    qtest_qmp_device_add(t.qts, "cxl-type2", "acc1",
-                         "{'bus': 'rp1', 'memdev': 'mem1'}");
-
     reset(&t);
-    assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
-    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+    assert_committed(&t);
     assert_in_file(&t, 0, t.window);
-    g_assert(is_memory(&t, t.window + CHUNK));
     stop(&t);
 
     /* a host bridge that started without decoders cannot lead anywhere */
     t = (CXLTest) {};
     start(&t, MACHINE PXB RP(0) FILEMEM(0, "256M"));
-    assert_add_fails(&t, "{'driver': 'cxl-type2', 'id': 'acc0', 'bus': 'rp0',"
-                     " 'memdev': 'mem0', 'cxl-fmws-base': %" PRIu64 "}",
-                     t.window, "started without HDM decoders");
+    assert_plug_fails(&t, 0, 0, "started without HDM decoders");
     stop(&t);
+}
+
+/* The window holds two, of which the lower one goes. */
+static void test_plug_again(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+
+    start(&t, "-nodefaults -m 128 -machine q35,cxl=on,"
+          "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=512M " PXB RP(0) RP(1)
+          FILEMEM(0, "256M") RAMMEM(1, "256M") RAMMEM(2, "512M")
+          TYPE2(0, "rp0") TYPE2(1, "rp1"));
+    hb = find_hdm(&t, t.hb);
+
+    unplug(&t, 0);
+    g_assert(!is_memory(&t, t.window));
+    g_assert(is_memory(&t, t.window + CHUNK));
+    assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+
+    assert_plug_fails(&t, 0, 2, "root port 0 of host bridge 'cxl.0' is for 256 "
+                      "MiB at 0x");
+    assert_refused(qtest_qmp(t.qts, "{'execute': 'device_add', 'arguments': {"
+                             "'driver': 'cxl-type2', 'id': 'acc0',"
+                             " 'bus': 'rp0', 'memdev': 'mem0',"
+                             " 'cxl-fmws-base': %" PRIu64 "}}",
+                             t.window + CHUNK), "MiB elsewhere");
+    plug(&t, 0, 0);
+    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 0)), 0, t.window, CHUNK,
+                   CTRL_LOCKED);
+    assert_in_file(&t, 0, t.window);
+
+    /* nor does it move when the OS starts anew without it */
+    unplug(&t, 0);
+    reset(&t);
+    g_assert(!is_memory(&t, t.window));
+    assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
+    assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+    plug(&t, 0, 0);
+    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 0)), 0, t.window, CHUNK,
+                   CTRL_LOCKED);
+    assert_in_file(&t, 0, t.window);
+    stop(&t);
+}
+
+/* With one root port the bridge has decoders because of the device */
+static void test_plug_after_reset(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+
+    start(&t, MACHINE PXB RP(0) FILEMEM(0, "256M") RAMMEM(1, "512M")
+          TYPE2(0, "rp0"));
+    unplug(&t, 0);
+    reset(&t);
+    hb = find_hdm(&t, t.hb);
+    assert_decoder(&t, hb, 0, 0, 0, 0);
+    plug(&t, 0, 0);
+    assert_committed(&t);
+    assert_in_file(&t, 0, t.window);
+
+    unplug(&t, 0);
+    assert_plug_fails(&t, 0, 1, "until the next reset");
+    reset(&t);
+    plug(&t, 0, 1);
+    assert_decoder(&t, hb, 0, t.window, 2 * CHUNK, CTRL_LOCKED);
+    g_assert(is_memory(&t, t.window + CHUNK));
+    stop(&t);
+}
+
+static void test_reserve(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+
+    start(&t, MACHINE PXB RP(0) RP(1) ",hdm-reserve=256M" RP(2)
+          FILEMEM(0, "256M") RAMMEM(1, "256M") RAMMEM(2, "256M")
+          TYPE2(0, "rp0"));
+    hb = find_hdm(&t, t.hb);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_decoder(&t, hb, 0, t.window, CHUNK, CTRL_LOCKED);
+        g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(0)), ==, 1);
+        assert_decoder(&t, hb, 1, t.window + CHUNK, CHUNK, CTRL_LOCKED);
+        g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(1)), ==, 0);
+        g_assert(!is_memory(&t, t.window));
+        assert_in_file(&t, 0, t.window + CHUNK);
+
+        plug(&t, 1, 1);
+        g_assert(is_memory(&t, t.window));
+        assert_plug_fails(&t, 2, 2, "hdm-reserve=256M");
+        unplug(&t, 1);
+        reset(&t);
+    }
+    stop(&t);
+
+    /* the device that is there from the start takes it */
+    t = (CXLTest) {};
+    start(&t, MACHINE PXB RP(0) ",hdm-reserve=256M" FILEMEM(0, "256M")
+          TYPE2(0, "rp0"));
+    assert_committed(&t);
+    assert_decoder(&t, find_hdm(&t, t.hb), 1, 0, 0, 0);
+    stop(&t);
+}
+
+#define JSON_PXB \
+    "{\"driver\":\"pxb-cxl\",\"id\":\"cxl.0\",\"bus\":\"pcie.0\",\"bus_nr\":12"
+#define JSON_RP \
+    " -device '{\"driver\":\"cxl-rp\",\"id\":\"rp0\",\"bus\":\"cxl.0\"}'"
+
+/* As the property was spelled when it was a plain bool */
+static void test_passthrough_property(void)
+{
+    static const struct {
+        const char *device;
+        bool decoders;
+    } forms[] = {
+        { PXB ",hdm_for_passthrough=on" RP(0), true },
+        { PXB ",hdm_for_passthrough=yes" RP(0), true },
+        { PXB ",hdm_for_passthrough=on" RP(0), true },
+        { PXB ",hdm_for_passthrough=y" RP(0), true },
+        { PXB ",hdm_for_passthrough=false" RP(0), false },
+        { PXB ",hdm_for_passthrough=no" RP(0), false },
+        { PXB ",hdm_for_passthrough=off" RP(0), false },
+        { PXB RP(0), false },
+        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":true}'" JSON_RP, true },
+        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":false}'" JSON_RP, false },
+        { PXB RP(0) " -global pxb-cxl.hdm_for_passthrough=on", true },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+        QTestState *qts = qtest_initf("-nodefaults -m 128 -machine q35,cxl=on,"
+                                      "cxl-fmw.0.targets.0=cxl.0,"
+                                      "cxl-fmw.0.size=1G %s",
+                                      forms[i].device);
+        /* The host bridges' registers are at the end of RAM above 4 GiB */
+        uint64_t caps = 0x100000000 + 4 * KiB;
+        unsigned n = qtest_readl(qts, caps) >> 24;
+        bool found = false;
+
+        g_assert_cmpuint(n, >, 0);
+        for (unsigned cap = 1; cap <= n; cap++) {
+            found |= (qtest_readl(qts, caps + 4 * cap) & 0xffff) == CAP_HDM;
+        }
+        g_test_message("%s", forms[i].device);
+        g_assert_cmpint(found, ==, forms[i].decoders);
+        qtest_quit(qts);
+    }
 }
 
 /* Neither realize nor completion of the machine may let these pass */
@@ -255,6 +419,34 @@ static const struct {
       TYPE2(4, "rp4") TYPE2(5, "rp5") TYPE2(6, "rp6") TYPE2(7, "rp7")
       TYPE2(8, "rp8") TYPE2(9, "rp9") TYPE2(10, "rp10"),
       "cxl-type2 'acc10': all 10 HDM decoders of pxb-cxl 'cxl.0' are taken" },
+    { "cxl-off",
+      "-nodefaults -m 128 -machine q35,cxl-fmw.0.targets.0=cxl.0,"
+      "cxl-fmw.0.size=1G " PXB RP(0) RAMMEM(0, "256M") TYPE2(0, "rp0"),
+      "add cxl=on to -machine" },
+    { "port-number",
+      MACHINE PXB " -device cxl-rp,id=rp0,bus=cxl.0,chassis=0,slot=0"
+      " -device cxl-rp,id=rp1,bus=cxl.0,chassis=0,slot=1"
+      RAMMEM(0, "256M") RAMMEM(1, "256M") TYPE2(0, "rp0") TYPE2(1, "rp1"),
+      "port number 0 of 'rp1' is that of 'rp0', too" },
+    { "reserve-unaligned",
+      MACHINE PXB RP(0) ",hdm-reserve=100M",
+      "hdm-reserve=0x6400000 is not a multiple of 256 MiB" },
+    { "reserve-elsewhere",
+      MACHINE " -device cxl-rp,id=rp0,bus=pcie.0,chassis=0,slot=0"
+      ",hdm-reserve=256M", "needs a root port below a CXL host bridge" },
+    { "reserve-no-room",
+      MACHINE PXB RP(0) ",hdm-reserve=2G",
+      "cxl-rp 'rp0': hdm-reserve: no 2048 MiB free" },
+    { "reserve-no-decoders",
+      MACHINE PXB ",hdm_for_passthrough=off" RP(0) ",hdm-reserve=256M",
+      "which has hdm_for_passthrough=off" },
+    { "reserve-port-number",
+      MACHINE PXB " -device cxl-rp,id=rp0,bus=cxl.0,chassis=0,slot=0"
+      ",hdm-reserve=256M -device cxl-rp,id=rp1,bus=cxl.0,chassis=0,slot=1"
+      ",hdm-reserve=256M", "two root ports of number 0" },
+    { "reserve-size",
+      MACHINE PXB RP(0) ",hdm-reserve=512M" RAMMEM(0, "256M") TYPE2(0, "rp0"),
+      "(hdm-reserve), and not for 256 MiB" },
     { "not-cxl",
       MACHINE PXB RP(0) " -device pcie-root-port,id=p0,bus=pcie.0,chassis=9"
       RAMMEM(0, "256M") TYPE2(0, "p0"),
@@ -327,7 +519,11 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-path/many", test_many);
     qtest_add_func("/cxl-path/wanted", test_wanted);
     qtest_add_func("/cxl-path/switch", test_switch);
-    qtest_add_func("/cxl-path/hotplug", test_hotplug);
+    qtest_add_func("/cxl-path/plug/first", test_plug_first);
+    qtest_add_func("/cxl-path/plug/again", test_plug_again);
+    qtest_add_func("/cxl-path/plug/after-reset", test_plug_after_reset);
+    qtest_add_func("/cxl-path/plug/reserve", test_reserve);
+    qtest_add_func("/cxl-path/hdm_for_passthrough", test_passthrough_property);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         g_autofree char *name = g_strdup_printf("/cxl-path/bad/%s",
                                                 bad[i].name);

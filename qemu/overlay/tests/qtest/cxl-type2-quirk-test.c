@@ -378,6 +378,90 @@ static void test_replug(void)
     stop(&t);
 }
 
+/* More vectors than there are, in ports that look at the number at once */
+static void test_many_vectors(void)
+{
+    CXLTest t = {};
+    uint64_t flags;
+
+    start(&t, MACHINE PXB RP(0) FILEMEM(0, "256M") TYPE2(0, "rp0"));
+    flags = cfg(HB_BUS, 0, find_cap(&t, HB_BUS, 0, PCI_CAP_ID_MSI) +
+                PCI_MSI_FLAGS);
+    for (unsigned log = 0; log < 8; log++) {
+        qtest_writew(t.qts, flags, log << 4);
+        g_assert_cmpuint((qtest_readw(t.qts, flags) & PCI_MSI_FLAGS_QSIZE) >> 4,
+                         ==, MIN(log, 1));
+        qtest_writew(t.qts, flags, log << 4 | PCI_MSI_FLAGS_ENABLE);
+        g_assert_cmpuint((qtest_readw(t.qts, flags) & PCI_MSI_FLAGS_QSIZE) >> 4,
+                         ==, MIN(log, 1));
+    }
+    stop(&t);
+}
+
+/* The upstream port's mailbox has the second vector; only one is enabled. */
+static void test_doe_vector(void)
+{
+    const uint8_t bus = HB_BUS + 1;
+    CXLTest t = {};
+    uint64_t doe = 0, msi;
+
+    start(&t, MACHINE PXB RP(0) " -device cxl-upstream,id=us0,bus=rp0"
+          " -device cxl-downstream,id=ds0,bus=us0,port=0,chassis=1,slot=0"
+          FILEMEM(0, "256M") TYPE2(0, "ds0"));
+    setup_bridge(&t, HB_BUS, 0, bus, bus + 2, MMIO, 16 * MiB);
+    for (uint16_t pos = 0x100; pos && !doe;
+         pos = qtest_readl(t.qts, cfg(bus, 0, pos)) >> 20) {
+        if ((qtest_readl(t.qts, cfg(bus, 0, pos)) & 0xffff) ==
+            PCI_EXT_CAP_ID_DOE) {
+            doe = cfg(bus, 0, pos);
+        }
+    }
+    g_assert_cmphex(doe, !=, 0);
+    msi = cfg(bus, 0, find_cap(&t, bus, 0, PCI_CAP_ID_MSI));
+    qtest_writew(t.qts, msi + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
+
+    /* interrupts on, then DOE discovery */
+    qtest_writel(t.qts, doe + 8, 1 << 1);
+    qtest_writel(t.qts, doe + 0x10, 0x1);
+    qtest_writel(t.qts, doe + 0x10, 3);
+    qtest_writel(t.qts, doe + 0x10, 0);
+    qtest_writel(t.qts, doe + 8, 1u << 31 | 1 << 1);
+    g_assert_cmphex(qtest_readl(t.qts, doe + 0xc) & 1u << 31, !=, 0);
+    stop(&t);
+}
+
+/* Encodings of interleave that are reserved, or not for this component */
+static void test_interleave(void)
+{
+    CXLTest t = {};
+    uint64_t hb;
+
+    start(&t, MACHINE PXB RP(0) RP(1) FILEMEM(0, "256M") TYPE2(0, "rp0")
+          " -object memory-backend-ram,id=vmem,size=256M"
+          " -device cxl-type3,bus=rp1,volatile-memdev=vmem");
+    hb = find_hdm(&t, t.hb);
+    for (unsigned iw = 0; iw < 16; iw++) {
+        uint64_t ep = find_hdm(&t, setup_endpoint(&t, 1));
+        uint32_t ctrl = CTRL_COMMIT | iw << 4;
+
+        for (unsigned i = 0; i < 2; i++) {
+            uint64_t hdm = i ? ep : hb, n = i ? 0 : 1;
+
+            qtest_writel(t.qts, hdm + HDM_CTRL(n), 0);
+            qtest_writeq(t.qts, hdm + HDM_BASE(n), t.window + CHUNK);
+            qtest_writeq(t.qts, hdm + HDM_SIZE(n), CHUNK);
+            qtest_writel(t.qts, hdm + HDM_TARGETS(n), 0x01010101);
+            qtest_writel(t.qts, hdm + HDM_CTRL(n), ctrl);
+        }
+        for (unsigned i = 0; i < 32; i++) {
+            qtest_readq(t.qts, t.window + CHUNK + i * 256);
+            qtest_writeq(t.qts, t.window + CHUNK + i * 256, i);
+        }
+        assert_in_file(&t, 0, t.window);
+    }
+    stop(&t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -398,6 +482,9 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-type2-quirk/media", test_media);
     qtest_add_func("/cxl-type2-quirk/refused", test_refused);
     qtest_add_func("/cxl-type2-quirk/replug", test_replug);
+    qtest_add_func("/cxl-type2-quirk/many-vectors", test_many_vectors);
+    qtest_add_func("/cxl-type2-quirk/doe-vector", test_doe_vector);
+    qtest_add_func("/cxl-type2-quirk/interleave", test_interleave);
 
     return g_test_run();
 }

@@ -25,7 +25,7 @@
 #define PXB     "-device pxb-cxl,id=cxl.0,bus=pcie.0,bus_nr=12"
 #define RP(n) \
     " -device cxl-rp,id=rp" #n ",bus=cxl.0,addr=" #n ",port=" #n \
-    ",chassis=0,slot=" #n " "
+    ",chassis=0,slot=" #n
 #define FILEMEM(n, size) \
     " -object memory-backend-file,id=mem" #n ",mem-path=%s,share=on,size=" size
 #define RAMMEM(n, size) \

@@ -45,6 +45,7 @@ typedef struct CXLPath CXLPath;
  * @base: first address, valid while @fw is not NULL
  * @committed: every decoder of the path is committed to @base, by
  *             firmware, and @mr is mapped there
+ * @committed_once: it was, since cxl_path_register()
  * @mapped_fw: the window that @mr is mapped in, by firmware's commitment or by
  *             software's (see cxl_path_follow()), or NULL
  * @mapped_base: where, valid while @mapped_fw is not NULL
@@ -63,6 +64,7 @@ struct CXLPath {
     CXLFixedWindow *fw;
     hwaddr base;
     bool committed;
+    bool committed_once;
     CXLFixedWindow *mapped_fw;
     hwaddr mapped_base;
     QTAILQ_ENTRY(CXLPath) next;
@@ -77,12 +79,16 @@ struct CXLPath {
  * (an error then ends QEMU with a message that names the windows tried), and
  * committed at the end of every system reset, once all devices are reset.
  * When the machine is already complete, that is for a hot-plugged device, both
- * happen before this function returns.
+ * happen before this function returns. Once the guest may have read the host
+ * bridge's decoders, only a range that is committed there already can be had:
+ * one that an unplugged device of the same size left at that port, or one of
+ * cxl_path_reserve().
  *
  * Returns: false, with @errp set and nothing registered, when the device is
  * not below a CXL host bridge, @size or @wanted is not a multiple of
  * CXL_PATH_ALIGN, the host bridge was told to have no HDM decoders
- * (hdm_for_passthrough=off), or, on hotplug, there is no room.
+ * (hdm_for_passthrough=off), a port on the way has the number of another, or,
+ * on hotplug, there is no room.
  */
 bool cxl_path_register(CXLPath *path, Error **errp);
 
@@ -91,8 +97,8 @@ bool cxl_path_register(CXLPath *path, Error **errp);
  * @path: a path that was registered, or only followed (cxl_path_follow()), or a
  *        zeroed one, which is left alone
  *
- * The decoders of the host bridge and of switches that led to it are
- * uncommitted. The endpoint's own decoder is the caller's.
+ * The decoders of the host bridge and of switches that led to it stay as they
+ * are until the next reset. The endpoint's own decoder is the caller's.
  */
 void cxl_path_unregister(CXLPath *path);
 
@@ -133,9 +139,20 @@ void cxl_path_withdraw(CXLPath *path);
 void cxl_path_follow(CXLPath *path, const CXLHDMDecoder *d);
 
 /**
- * cxl_path_below: whether any registered path leads through a host bridge
- * @hb: a CXL host bridge
+ * cxl_path_reserve: have a range committed for an endpoint that may be plugged
+ * @rp: a CXL root port
+ * @size: bytes of the endpoint's memory, a multiple of CXL_PATH_ALIGN
+ * @errp: pointer to a NULL-initialized error object
+ *
+ * To be called from realize of @rp, which stays for the life of the machine.
+ * From the first reset on a decoder of the host bridge leads to @rp. An
+ * endpoint of that size takes the range when it is plugged in there, and leaves
+ * it when it is unplugged. If there is no room, QEMU ends when the machine is
+ * complete, with a message that names the windows tried.
+ *
+ * Returns: false, with @errp set, when @size is no such multiple, or the host
+ * bridge cannot have decoders.
  */
-bool cxl_path_below(PCIHostState *hb);
+bool cxl_path_reserve(PCIDevice *rp, uint64_t size, Error **errp);
 
 #endif /* CXL_PATH_H */
