@@ -19,6 +19,8 @@ TEST_F(cxl, mmap_and_fd_agree)
 	char *buf = malloc(SZ_64K), *p;
 	unsigned int i;
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	for (i = 0; i < ARRAY_SIZE(off); i++) {
 		p = vfio_cxl_mmap(dev, &dev->dpa, off[i], SZ_64K);
 		ASSERT_NE(MAP_FAILED, p);
@@ -57,6 +59,8 @@ TEST_F(cxl, fd_any_length_and_alignment)
 	unsigned int i;
 	size_t n;
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	ASSERT_NE(MAP_FAILED, p);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		n = at[i].len;
@@ -84,6 +88,8 @@ TEST_F(cxl, fd_past_the_end)
 	__u64 size = dev->dpa.info.size;
 	char *buf = calloc(1, 3 * SZ_64K);
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	EXPECT_EQ(-EINVAL, vfio_cxl_read(dev, &dev->dpa, size, buf, 1));
 	EXPECT_EQ(-EINVAL, vfio_cxl_write(dev, &dev->dpa, size, buf, 1));
 	EXPECT_EQ(-EINVAL, vfio_cxl_read(dev, &dev->dpa, size + SZ_2M, buf, 8));
@@ -103,6 +109,8 @@ TEST_F(cxl, fd_bad_buffer)
 	char *buf = mmap(NULL, SZ_2M, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	ASSERT_NE(MAP_FAILED, buf);
 	munmap(buf + SZ_64K, SZ_64K);
 	EXPECT_EQ(-EFAULT, vfio_cxl_read(dev, &dev->dpa, 0, buf + SZ_64K, 8));
@@ -367,6 +375,8 @@ TEST_F_TIMEOUT(cxl, buffer_in_device_memory, 60)
 	ssize_t rc;
 	char *p;
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle_memory, dev));
 	for (i = 0; i < 2000 && (i < 200 || good < 20); i++) {
 		p = vfio_cxl_mmap(dev, &dev->dpa, SZ_2M, 2 * SZ_64K);

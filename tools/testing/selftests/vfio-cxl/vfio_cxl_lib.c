@@ -119,13 +119,17 @@ static int opened(struct vfio_cxl_dev *dev, int rc)
 
 int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf)
 {
+	return vfio_cxl_open_with(dev, bdf, open("/dev/iommu", O_RDWR));
+}
+
+int vfio_cxl_open_with(struct vfio_cxl_dev *dev, const char *bdf, int iommufd)
+{
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
 
-	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .group = -1, .iommu = -1 };
+	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .group = -1, .iommu = iommufd };
 	dev->fd = vfio_cxl_open_cdev(bdf);
 	if (dev->fd < 0)
 		return opened(dev, dev->fd);
-	dev->iommu = open("/dev/iommu", O_RDWR);
 	bind.iommufd = dev->iommu;
 	if (dev->iommu < 0 || ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
 		return opened(dev, -errno);
@@ -134,9 +138,15 @@ int vfio_cxl_open(struct vfio_cxl_dev *dev, const char *bdf)
 
 int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf)
 {
+	return vfio_cxl_open_container(dev, bdf, open("/dev/vfio/vfio", O_RDWR), true);
+}
+
+int vfio_cxl_open_container(struct vfio_cxl_dev *dev, const char *bdf, int container,
+			    bool first)
+{
 	char path[300], link[256] = {};
 
-	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .fd = -1, .iommu = -1 };
+	*dev = (struct vfio_cxl_dev) { .bdf = bdf, .fd = -1, .iommu = container };
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
 	if (readlink(path, link, sizeof(link) - 1) < 0)
 		return opened(dev, -errno);
@@ -144,10 +154,9 @@ int vfio_cxl_open_group(struct vfio_cxl_dev *dev, const char *bdf)
 	dev->group = open(path, O_RDWR);
 	if (dev->group < 0)
 		return opened(dev, -errno);
-	dev->iommu = open("/dev/vfio/vfio", O_RDWR);
 	if (dev->iommu < 0 ||
 	    ioctl(dev->group, VFIO_GROUP_SET_CONTAINER, &dev->iommu) ||
-	    ioctl(dev->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	    (first && ioctl(dev->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)))
 		return opened(dev, -errno);
 	dev->fd = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	return opened(dev, dev->fd < 0 ? -errno : 0);

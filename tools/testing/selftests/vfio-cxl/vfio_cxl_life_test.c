@@ -251,7 +251,8 @@ TEST_F(cxl, killed_tenant)
 			_exit(1);
 		/* Open and mapped, and in the middle of using it */
 		for (;;)
-			vfio_cxl_read(&victim, &victim.dpa, 0, p, SZ_64K);
+			if (vfio_cxl_read(&victim, &victim.dpa, 0, p, SZ_64K) < 0)
+				vfio_cxl_fill(p, SZ_64K, TENANT);
 	}
 	close(ready[1]);
 	EXPECT_EQ(1, read(ready[0], &c, 1));
