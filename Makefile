@@ -36,6 +36,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make tree         the driver in a kernel tree, built in several ways
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
+#:   make metal        those that the lack of a hypervisor makes a difference to
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make bench        figures against plain vfio-pci and against the limit
 #:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
@@ -44,7 +45,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 demo-shell: image
 	@scripts/vm-run shell
 
-unit lint kselftest nested tree: %:
+unit lint kselftest metal nested tree: %:
 	@$(have_python)
 	@scripts/check $@
 
@@ -118,5 +119,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest nested tree \
-	setup kernel qemu series-build image modules modules_install clean distclean
+.PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest metal \
+	nested tree setup kernel qemu series-build image modules modules_install clean distclean
