@@ -4,11 +4,13 @@
  * link as it is, and those that the kernel's AER driver recovers it from.
  */
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
 #define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
+#include "vfio_cxl_dma.h"
 
 /* Recovery resets the link, and a link has a second to come up. */
 #define RECOVERY_TRIES	300
@@ -104,6 +106,63 @@ TEST_F(error, fatal)
 	self->p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
 	EXPECT_TRUE(vfio_cxl_zero(self->p, VFIO_CXL_TENANT));
 	EXPECT_EQ(0, vfio_cxl_touch(self->p, true));
+}
+
+#define IOVA	0x40000000ULL
+
+/*
+ * What is mapped for DMA is revoked before the link is reset, and stays so. After
+ * recovery the same dma-buf can be mapped again, by a user who switches bus
+ * mastering on anew. The eventfd tells of both ends.
+ *
+ * Guards: reset.c vfio_cxl_error_detected(); gate.c vfio_cxl_gate_flush(); dmabuf.c
+ * vfio_cxl_dmabuf_revoke()
+ */
+TEST_F(error, fatal_revokes)
+{
+	struct vfio_device_feature_cxl_mem before, after;
+	struct vfio_cxl_dev *dev = &self->dev;
+	int fd, changes = eventfd(0, EFD_NONBLOCK);
+	struct vfio_cxl_region engine;
+	__u32 ioas = 0;
+	__u16 cmd;
+
+	fd = export(dev, dev->dpa.info.index, SZ_2M, SZ_2M, 0, 0);
+	if (fd == -EOPNOTSUPP || fd == -ENOTTY)
+		SKIP(return, "kernel without CONFIG_VFIO_PCI_DMABUF");
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, vfio_cxl_region_info(dev, ENGINE_BAR, &engine));
+	ASSERT_EQ(0, make_ioas(dev, &ioas));
+	ASSERT_EQ(0, map_file(dev, ioas, fd, 0, SZ_2M, IOVA));
+	bus_master(dev);
+	ASSERT_TRUE(engine_copy(dev, &engine, ENGINE_COPY_OUT, 0, IOVA, SZ_2M));
+	EXPECT_TRUE(vfio_cxl_same(self->p + SZ_2M, SZ_2M, 101));
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &before));
+	ASSERT_EQ(0, vfio_cxl_mem_set(dev, changes));
+
+	ASSERT_TRUE(inject("DLP"));
+	EXPECT_TRUE(signalled(self->fd));
+	EXPECT_TRUE(signalled(changes));
+	do {
+		ASSERT_EQ(0, vfio_cxl_mem_get(dev, &after));
+		usleep(10 * 1000);
+	} while (after.reasons & (VFIO_CXL_MEM_LINK_FROZEN | VFIO_CXL_MEM_RESET));
+	EXPECT_EQ(0, after.reasons);
+	EXPECT_LT(before.closures, after.closures);
+	cmd = vfio_cxl_xget(dev, &dev->cfg, PCI_COMMAND, 2);
+	EXPECT_EQ(0, cmd & PCI_COMMAND_MASTER);
+
+	bus_master(dev);
+	vfio_cxl_fill(self->p, SZ_2M, 107);
+	vfio_cxl_fill(self->p + SZ_2M, SZ_2M, 109);
+	EXPECT_FALSE(engine_copy(dev, &engine, ENGINE_COPY_OUT, 0, IOVA, SZ_2M));
+	EXPECT_TRUE(vfio_cxl_same(self->p + SZ_2M, SZ_2M, 109));
+	EXPECT_EQ(0, unmap(dev, ioas, SZ_2M, IOVA));
+	ASSERT_EQ(0, map_file(dev, ioas, fd, 0, SZ_2M, IOVA));
+	EXPECT_TRUE(engine_copy(dev, &engine, ENGINE_COPY_OUT, 0, IOVA, SZ_2M));
+	EXPECT_TRUE(vfio_cxl_same(self->p + SZ_2M, SZ_2M, 107));
+	close(fd);
+	close(changes);
 }
 
 /*
