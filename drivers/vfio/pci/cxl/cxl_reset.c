@@ -177,6 +177,8 @@ static void cxl_reset_work(struct work_struct *work)
 	reset_over(cxl, rc);
 	if (!rc)
 		flush_delayed_work(&cxl->gate.settle);
+	/* Whoever sees the end in Status2 goes on at once, and is not dropped. */
+	guard(mutex)(&cxl->own.lock);
 	if (flags & VFIO_CXL_RESET_KEEP)
 		update_virt(cxl, rc);
 	else

@@ -193,7 +193,8 @@ struct vfio_cxl_device {
 
 	/**
 	 * @own: what the task does that holds @own.lock
-	 * @own.lock: serializes config writes, low power and VFIO_DEVICE_RESET
+	 * @own.lock: serializes config writes, low power, VFIO_DEVICE_RESET and
+	 *	the end of a CXL Reset
 	 * @own.task: that task, while it may run into a reset
 	 * @own.flags: flags of that reset
 	 */

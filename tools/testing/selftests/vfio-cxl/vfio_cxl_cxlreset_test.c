@@ -223,6 +223,33 @@ TEST_F(reset, doorbell_does_not_wait)
 }
 
 /*
+ * A guest that has seen the end of a CXL Reset goes on at once: what it writes to
+ * config space is taken, and so is the next doorbell.
+ *
+ * Guards: cxl_reset.c cxl_reset_work(), own.lock
+ */
+TEST_F(reset, guest_goes_on_at_once)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 dvsec = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE), status = 0;
+	unsigned int turn, i;
+
+	for (turn = 0; turn < 50; turn++) {
+		vfio_cxl_xput(dev, &dev->cfg, dvsec + DVSEC_CTRL2, 2, DVSEC_CTRL2_RESET);
+		for (i = 0; i < 10000000; i++) {
+			status = vfio_cxl_xget(dev, &dev->cfg, dvsec + DVSEC_STATUS2, 2);
+			if (status & (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR))
+				break;
+		}
+		vfio_cxl_xput(dev, &dev->cfg, PCI_INTERRUPT_LINE, 1, turn);
+		ASSERT_EQ(DVSEC_STATUS2_DONE, status & (DVSEC_STATUS2_DONE | DVSEC_STATUS2_ERR)) {
+			TH_LOG("turn %u", turn);
+		}
+		ASSERT_EQ(turn, vfio_cxl_xget(dev, &dev->cfg, PCI_INTERRUPT_LINE, 1));
+	}
+}
+
+/*
  * Whoever waits for a device can be killed: the VMM in VFIO_DEVICE_RESET, and
  * one that touches memory.
  *
