@@ -137,6 +137,28 @@ void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons)
 	gate_set(cxl, cxl->gate.reasons | reasons);
 }
 
+static void gate_flush(struct vfio_cxl_device *cxl)
+{
+	void *kaddr;
+	bool frozen;
+
+	lockdep_assert_held(&cxl->gate.close_lock);
+
+	scoped_guard(rwsem_write, &cxl->gate.lock) {
+		kaddr = cxl->gate.stale;
+		cxl->gate.stale = NULL;
+		frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
+	}
+	if (kaddr) {
+		if (!frozen)
+			vfio_cxl_flush_cpu_caches(cxl, kaddr);
+		memunmap(kaddr);
+		/* Also from the TLBs: the kernel does that lazily. */
+		vm_unmap_aliases();
+	}
+	vfio_cxl_dmabuf_revoke(cxl);
+}
+
 /**
  * vfio_cxl_gate_flush - leave no trace of the memory in CPUs and IOMMU
  * @cxl: device, after vfio_cxl_gate_shut()
@@ -147,24 +169,8 @@ void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons)
  */
 void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl)
 {
-	void *kaddr;
-	bool frozen;
-
-	scoped_guard(mutex, &cxl->gate.close_lock) {
-		scoped_guard(rwsem_write, &cxl->gate.lock) {
-			kaddr = cxl->gate.stale;
-			cxl->gate.stale = NULL;
-			frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
-		}
-		if (kaddr) {
-			if (!frozen)
-				vfio_cxl_flush_cpu_caches(cxl, kaddr);
-			memunmap(kaddr);
-			/* Also from the TLBs: the kernel does that lazily. */
-			vm_unmap_aliases();
-		}
-	}
-	vfio_cxl_dmabuf_revoke(cxl);
+	guard(mutex)(&cxl->gate.close_lock);
+	gate_flush(cxl);
 }
 
 /**
@@ -192,10 +198,13 @@ void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
  */
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
-	unsigned int left = READ_ONCE(cxl->gate.reasons);
+	unsigned int left;
 
+	/* Not in the middle of a flush; of two who take back one each, the last */
+	guard(mutex)(&cxl->gate.close_lock);
+	left = READ_ONCE(cxl->gate.reasons);
 	if (left && !(left & ~reasons))
-		vfio_cxl_gate_flush(cxl);
+		gate_flush(cxl);
 
 	guard(rwsem_write)(&cxl->gate.lock);
 	left = cxl->gate.reasons & ~reasons;

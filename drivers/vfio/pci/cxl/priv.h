@@ -206,7 +206,7 @@ struct vfio_cxl_device {
 
 	/**
 	 * @gate: whether the device memory may be reached (gate.c)
-	 * @gate.close_lock: one at a time closes the gate and flushes caches
+	 * @gate.close_lock: one at a time flushes caches, or opens the gate
 	 * @gate.lock: protects all that follows
 	 * @gate.reasons: why it may not
 	 * @gate.seq: changes whenever a reset begins or ends
