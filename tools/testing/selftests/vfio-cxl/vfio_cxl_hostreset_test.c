@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Resets that the host does, some of which lose the physical decoder, and
- * resets while the memory is in use.
+ * resets while the memory is in use. VFIO_CXL_SIBLING_BDF names a function of a
+ * device whose function 0 has memory, and both of which the driver has.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,8 +23,10 @@ static void expect_usable(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, vfio_cxl_touch(p, true));
 	vfio_cxl_fill(p, VFIO_CXL_TENANT, 61);
 	EXPECT_TRUE(vfio_cxl_same(p, VFIO_CXL_TENANT, 61));
-	EXPECT_EQ(64, vfio_cxl_read(dev, &dev->dpa, SZ_2M, buf, 64));
-	EXPECT_EQ(0, memcmp(p + SZ_2M, buf, 64));
+	if (vfio_cxl_by_file(dev)) {
+		EXPECT_EQ(64, vfio_cxl_read(dev, &dev->dpa, SZ_2M, buf, 64));
+		EXPECT_EQ(0, memcmp(p + SZ_2M, buf, 64));
+	}
 	EXPECT_EQ(0, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) & HDM_CTRL_LOCKED);
 	vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, HDM_CTRL_COMMIT);
 	EXPECT_EQ(HDM_CTRL_COMMITTED, vfio_cxl_hdm_get(dev, HDM_CTRL(0)) &
@@ -155,6 +158,107 @@ TEST_F(hot_reset, decoder_is_restored)
 	EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
 	EXPECT_TRUE(vfio_cxl_faults(p));
 	expect_usable(_metadata, dev, p);
+}
+
+/* Two functions of one device, that a hot reset hits both */
+FIXTURE(siblings) {
+	struct vfio_cxl_dev dev[2];
+	char bdf[32];
+	int old;
+};
+
+FIXTURE_SETUP(siblings)
+{
+	const char *bdf = getenv("VFIO_CXL_SIBLING_BDF");
+
+	self->old = -1;
+	if (!bdf || !*bdf)
+		SKIP(return, "VFIO_CXL_SIBLING_BDF names no device");
+	snprintf(self->bdf, sizeof(self->bdf), "%.*s0", (int)strlen(bdf) - 1, bdf);
+	self->old = unmask_sbr(self->bdf, 1);
+	ASSERT_LE(0, self->old);
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev[0], self->bdf));
+	ASSERT_EQ(0, vfio_cxl_open_with(&self->dev[1], bdf, dup(self->dev[0].iommu)));
+}
+
+FIXTURE_TEARDOWN_PARENT(siblings)
+{
+	if (self->old >= 0)
+		unmask_sbr(self->bdf, self->old);
+}
+
+static void sleep_in_d3hot(struct vfio_cxl_dev *dev)
+{
+	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_cap_pos(dev, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 3);
+}
+
+/*
+ * Whichever of them asks for it, and also when the other one sleeps, which the
+ * reset wakes: the gate closes before, and opens after it, and both have fresh
+ * registers.
+ *
+ * Guards: reset.c vfio_cxl_reset_prepare(), reset_over(), %VFIO_CXL_GATE_SUSPENDED
+ */
+TEST_F(siblings, hot_reset)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+	struct vfio_device_feature_cxl_mem before, after;
+	struct vfio_cxl_dev *dev = self->dev;
+	__u16 dvsec = vfio_cxl_dvsec(&dev[1], PCI_DVSEC_CXL_DEVICE);
+	__u32 page_before[PHYSICAL], page_after[PHYSICAL], base;
+	unsigned int turn;
+	char *p;
+
+	ASSERT_NE(0, dev[0].dpa.info.size);
+	ASSERT_NE(0, dvsec);
+	base = vfio_cxl_xget(&dev[1], &dev[1].cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4);
+	physical(&dev[0], page_before);
+	p = vfio_cxl_xmap_dpa(&dev[0], 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	for (turn = 0; turn < 4; turn++) {
+		TH_LOG("function %u asks, function 0 %s", turn & 1,
+		       turn & 2 ? "sleeps" : "is awake");
+		vfio_cxl_fill(p, VFIO_CXL_TENANT, 91);
+		vfio_cxl_hdm_program(&dev[0], VFIO_CXL_GPA, HDM_CTRL_LOCK | HDM_CTRL_COMMIT);
+		vfio_cxl_xput(&dev[1], &dev[1].cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, ~base);
+		if (turn & 2)
+			sleep_in_d3hot(&dev[0]);
+		ASSERT_EQ(0, vfio_cxl_mem_get(&dev[0], &before));
+		ASSERT_EQ(turn & 2 ? VFIO_CXL_MEM_SUSPENDED : 0, before.reasons);
+		ASSERT_EQ(0, ioctl(dev[turn & 1].fd, VFIO_DEVICE_PCI_HOT_RESET, &reset));
+		EXPECT_EQ(0, vfio_cxl_mem_wait(&dev[0]));
+		ASSERT_EQ(0, vfio_cxl_mem_get(&dev[0], &after));
+		/* Asleep it was closed already. */
+		EXPECT_EQ(before.closures + !(turn & 2), after.closures);
+		physical(&dev[0], page_after);
+		EXPECT_EQ(0, memcmp(page_before, page_after, sizeof(page_before)));
+		EXPECT_TRUE(vfio_cxl_faults(p));
+		expect_usable(_metadata, &dev[0], p);
+		EXPECT_EQ(base, vfio_cxl_xget(&dev[1], &dev[1].cfg,
+					      dvsec + DVSEC_RANGE1_BASE_HI, 4));
+	}
+}
+
+/*
+ * One that nobody has open is reset with the other, and is closed before and after;
+ * nobody else gets hold of it to do so.
+ *
+ * Guards: reset.c reset_over(); gate.c vfio_cxl_gate_unblock()
+ */
+TEST_F(siblings, one_is_closed)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+	struct vfio_cxl_dev *dev = self->dev, other;
+	char *p = vfio_cxl_xtenant(&dev[0], 95);
+
+	munmap(p, VFIO_CXL_TENANT);
+	close(dev[0].fd);
+	dev[0].fd = -1;
+	EXPECT_EQ(-EPERM, vfio_cxl_open(&other, self->bdf));
+	ASSERT_EQ(0, ioctl(dev[1].fd, VFIO_DEVICE_PCI_HOT_RESET, &reset));
+	ASSERT_EQ(0, vfio_cxl_open_with(&dev[0], self->bdf, dev[0].iommu));
+	p = vfio_cxl_xmap_dpa(&dev[0], 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, VFIO_CXL_TENANT));
+	expect_usable(_metadata, &dev[0], p);
 }
 
 FIXTURE(method) {
@@ -307,6 +411,8 @@ TEST_F_TIMEOUT(cxl, resets_under_load, 120)
 	pthread_t thread;
 	unsigned int i;
 
+	if (!vfio_cxl_by_file(dev))
+		SKIP(return, "no access by file");
 	u.p = malloc(256);
 	vfio_cxl_fill(u.p, 256, 55);
 	ASSERT_EQ(256, vfio_cxl_write(dev, &dev->dpa, SZ_2M, u.p, 256));
