@@ -36,7 +36,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make tree         the driver in a kernel tree, built in several ways
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
-#:   make metal        those that the lack of a hypervisor makes a difference to
+#:   make metal        how CPU caches are flushed without a sign of a hypervisor
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make bench        figures against plain vfio-pci and against the limit
 #:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it

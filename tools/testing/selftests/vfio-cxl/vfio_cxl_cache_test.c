@@ -6,6 +6,9 @@
  *
  * On a host the caches are flushed as a whole, but not too often; in a virtual
  * machine line by line. The test takes what it finds: CPUID tells.
+ *
+ * VFIO_CXL_BIG_BDF names a device with 1 GiB of memory at least,
+ * VFIO_CXL_SIBLING_BDF a function of one whose function 0 has memory.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -367,6 +370,29 @@ TEST_F(often, by_file)
 	whole = probe_count(&self->probe[WHOLE]);
 	EXPECT_EQ(whole ? 0 : 2 * PIECE / CHUNK, probe_count(&self->probe[LINES]));
 	EXPECT_LE(whole, self->metal);
+}
+
+/*
+ * Zeroes that the CPU writes are in the device when the close is over, all of them.
+ * A function that is one of several has no CXL Reset to clear its memory.
+ *
+ * Guards: cache.c vfio_cxl_clear_by_cpu()
+ */
+TEST_F(often, cleared_by_cpu)
+{
+	const char *sibling = getenv("VFIO_CXL_SIBLING_BDF");
+	struct vfio_cxl_dev dev;
+	char bdf[32];
+	__u64 size;
+
+	if (!sibling || !*sibling)
+		SKIP(return, "VFIO_CXL_SIBLING_BDF names no device");
+	snprintf(bdf, sizeof(bdf), "%.*s0", (int)strlen(sibling) - 1, sibling);
+	ASSERT_EQ(0, vfio_cxl_open(&dev, bdf));
+	size = dev.dpa.info.size;
+	probe_reset(&self->probe[LINES]);
+	vfio_cxl_close(&dev);
+	EXPECT_EQ(size / CHUNK, probe_count(&self->probe[LINES]));
 }
 
 #define LIMIT_S		10
