@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: An unbind that is not over
+ * DOC: When a bind must wait
  *
  * When a driver that uses the CXL core leaves a device, the CXL core queues work
  * (detach_memdev()) that takes the driver away from the device: the one it was
@@ -10,6 +10,8 @@
  * That work needs the device's lock, which is held in probe. So the driver keeps
  * watch over unbinds of CXL devices, flushes the CXL core's workqueue after each,
  * and has a probe that comes earlier deferred; it is done when the flush is over.
+ *
+ * A probe that comes before the CXL core knows the topology is deferred, too.
  */
 #include <linux/device.h>
 #include <linux/list.h>
@@ -136,6 +138,28 @@ bool vfio_cxl_bind_must_wait(struct device *dev)
 	u->deferred = true;
 	u->deferring = true;
 	return true;
+}
+
+static int is_root(struct device *dev, const void *unused)
+{
+	return strstarts(dev_name(dev), "root");
+}
+
+/**
+ * vfio_cxl_bind_has_root - whether the CXL core knows a root of the CXL topology
+ *
+ * There is none before cxl_acpi has found it. With each driver that binds, as that
+ * one does then, the driver core tries deferred probes again.
+ *
+ * Return: true if so.
+ */
+bool vfio_cxl_bind_has_root(void)
+{
+	struct device *root = bus_find_device(&cxl_bus_type, NULL, NULL,
+					      is_root);
+
+	put_device(root);
+	return root;
 }
 
 /**

@@ -322,10 +322,11 @@ static inline void vfio_cxl_own_end(struct vfio_cxl_device *cxl)
 extern bool vfio_cxl_unsafe_type1_dma;
 extern bool vfio_cxl_allow_no_reset;
 
-/* bind.c: an unbind that is not over */
+/* bind.c: an unbind that is not over, a topology that is not there yet */
 int vfio_cxl_bind_init(void);
 void vfio_cxl_bind_exit(void);
 bool vfio_cxl_bind_must_wait(struct device *dev);
+bool vfio_cxl_bind_has_root(void);
 
 /* probe.c: taking a device over */
 int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);

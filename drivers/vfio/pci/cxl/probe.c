@@ -228,6 +228,9 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 	struct cxl_memdev *cxlmd;
 	int rc;
 
+	if (!vfio_cxl_bind_has_root())
+		return dev_err_probe(dev, -EPROBE_DEFER,
+				     "no CXL root yet, which cxl_acpi finds\n");
 	rc = wait_mem_active(cxl);
 	if (rc)
 		return rc;
