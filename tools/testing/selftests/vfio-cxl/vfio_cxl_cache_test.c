@@ -135,17 +135,17 @@ static void probe_reset(struct probe *p)
 	}
 }
 
-/* As the kernel sees it: no CPUID bit says that there is a hypervisor. */
+/* As an x86 kernel sees it: no CPUID bit says that there is a hypervisor. */
 static bool on_metal(void)
 {
-	bool metal = true;
+	bool metal = false;
 	char line[8192];
 	FILE *f;
 
 	f = fopen("/proc/cpuinfo", "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "flags", 5) && strstr(line, " hypervisor"))
-			metal = false;
+		if (!strncmp(line, "flags", 5))
+			metal = !strstr(line, " hypervisor");
 	if (f)
 		fclose(f);
 	return metal;
@@ -189,7 +189,8 @@ static int begin(struct probe *probe, const char *disturbs)
 {
 	int rc = probe_begin(&probe[WHOLE], flush_function[WHOLE]);
 
-	if (!rc)
+	/* Not every kernel has it. */
+	if (!rc || rc == -ENOENT)
 		rc = probe_begin(&probe[LINES], flush_function[LINES]);
 	if (!rc && disturbs)
 		rc = probe_begin(&probe[DISTURBS], disturbs);
