@@ -165,30 +165,62 @@ TEST_F(cxl, sleeping_device_is_cleared_too)
 }
 
 /* Resets, past VFIO, until it is told to stop */
-static void *reset_again_and_again(void *stop)
-{
-	int fd = vfio_cxl_xhost_open(vfio_cxl_bdf, "reset", O_WRONLY);
-	long resets = 0;
+struct resetter {
+	const char *bdf;
+	bool stop;
+	long resets;
+};
 
-	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
-		resets += write(fd, "1", 1) == 1;
+static void *reset_again_and_again(void *arg)
+{
+	struct resetter *r = arg;
+	int fd = vfio_cxl_xhost_open(r->bdf, "reset", O_WRONLY);
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		r->resets += write(fd, "1", 1) == 1;
 	close(fd);
-	return (void *)resets;
+	return NULL;
 }
 
+/*
+ * A device that clears its memory by CXL Reset, and one whose memory the CPU clears:
+ * a function that is one of several, named by VFIO_CXL_SIBLING_BDF, which is
+ * another one of them, and to the emulator by VFIO_CXL_SIBLING_EMULATED.
+ */
 FIXTURE(harassed) {
 	struct vfio_cxl_dev dev;
+	char bdf[32];
 };
+
+FIXTURE_VARIANT(harassed) {
+	bool by_cpu;
+	unsigned int turns;
+};
+
+FIXTURE_VARIANT_ADD(harassed, by_device) { .turns = 4 };
+FIXTURE_VARIANT_ADD(harassed, by_cpu) { .by_cpu = true, .turns = 8 };
 
 FIXTURE_SETUP(harassed)
 {
-	ASSERT_EQ(0, vfio_cxl_open(&self->dev, vfio_cxl_bdf));
+	const char *sibling = getenv("VFIO_CXL_SIBLING_BDF");
+	const char *emulated = getenv("VFIO_CXL_SIBLING_EMULATED");
+
+	snprintf(self->bdf, sizeof(self->bdf), "%s", vfio_cxl_bdf);
+	if (variant->by_cpu) {
+		if (!sibling || !*sibling || !emulated)
+			SKIP(return, "VFIO_CXL_SIBLING_BDF names no emulated device");
+		snprintf(self->bdf, sizeof(self->bdf), "%.*s0", (int)strlen(sibling) - 1, sibling);
+		setenv("VFIO_CXL_EMULATED", emulated, 1);
+	}
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, self->bdf));
 	if (!vfio_cxl_emulate("x-lose-decoder", "on"))
 		SKIP(return, "needs an emulated device");
 }
 
 FIXTURE_TEARDOWN_PARENT(harassed)
 {
+	if (variant->by_cpu && getenv("VFIO_CXL_SIBLING_EMULATED"))
+		setenv("VFIO_CXL_EMULATED", getenv("VFIO_CXL_SIBLING_EMULATED"), 1);
 	if (getenv("VFIO_CXL_EMULATED"))
 		vfio_cxl_emulate("x-lose-decoder", "off");
 }
@@ -203,25 +235,24 @@ TEST_F(harassed, cleared)
 {
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u64 size = dev->dpa.info.size;
+	struct resetter r;
 	unsigned int turn;
 	pthread_t thread;
-	void *resets;
-	bool stop;
 	char *p;
 
-	for (turn = 0; turn < 8; turn++) {
+	for (turn = 0; turn < variant->turns; turn++) {
 		p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
 		memset(p, 0x6d, size);
 		munmap(p, size);
-		stop = false;
-		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_again_and_again, &stop));
+		r = (struct resetter) { .bdf = self->bdf };
+		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_again_and_again, &r));
 		/* It may begin in the middle of a reset, or before the first. */
 		usleep(turn * 50 * 1000);
 		vfio_cxl_close(dev);
-		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-		pthread_join(thread, &resets);
-		TH_LOG("%ld resets", (long)resets);
-		ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+		__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		TH_LOG("%ld resets", r.resets);
+		ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
 		expect_zero(_metadata, dev);
 	}
 }
