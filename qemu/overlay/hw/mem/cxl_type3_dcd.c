@@ -12,6 +12,7 @@
 #include "qemu/uuid.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-cxl.h"
+#include "migration/blocker.h"
 #include "hw/cxl/cxl_dcd.h"
 #include "hw/cxl/cxl_tagged.h"
 
@@ -105,6 +106,24 @@ static CXLRetCode check_log(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
     return CXL_MBOX_SUCCESS;
 }
 
+static bool cxl_dc_block_migration(CXLType3Dev *ct3d, Error **errp)
+{
+    if (ct3d->dc.migration_blocker) {
+        return true;
+    }
+    error_setg(&ct3d->dc.migration_blocker,
+               "cxl-type3 '%s' has dynamic capacity extents",
+               DEVICE(ct3d)->id ?: "(no id)");
+    return migrate_add_blocker(&ct3d->dc.migration_blocker, errp) == 0;
+}
+
+void cxl_dc_allow_migration(CXLType3Dev *ct3d)
+{
+    if (!ct3d->dc.total_extent_count) {
+        migrate_del_blocker(&ct3d->dc.migration_blocker);
+    }
+}
+
 CXLRetCode cxl_dcd_add(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
                        uint32_t count, Error **errp)
 {
@@ -136,10 +155,14 @@ CXLRetCode cxl_dcd_add(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
                     ct3d->dc.total_extent_count, CXL_NUM_EXTENTS_SUPPORTED);
     }
     ret = check_log(ct3d, extents, count, errp);
+    if (ret == CXL_MBOX_SUCCESS && !cxl_dc_block_migration(ct3d, errp)) {
+        ret = CXL_MBOX_INTERNAL_ERROR;
+    }
     if (ret == CXL_MBOX_SUCCESS && cxl_tagged(ct3d)) {
         ret = cxl_tagged_claim(ct3d, extents, count, errp);
     }
     if (ret != CXL_MBOX_SUCCESS) {
+        cxl_dc_allow_migration(ct3d);
         return ret;
     }
 
@@ -189,6 +212,7 @@ static void withdraw(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
     if (cxl_tagged(ct3d)) {
         cxl_tagged_drop(ct3d, dpa, len);
     }
+    cxl_dc_allow_migration(ct3d);
 }
 
 static bool tag_differs(const CXLDCExtentRaw *e, const CXLDCExtentList *list)
@@ -447,11 +471,13 @@ CXLType3Dev *cxl_dcd_find(const char *path, Error **errp)
     return CXL_TYPE3(obj);
 }
 
-static bool parse_tag(const char *str, QemuUUID *tag, Error **errp)
+static bool parse_tag(CXLType3Dev *dcd, uint8_t rid, const char *str,
+                      QemuUUID *tag, Error **errp)
 {
     *tag = (QemuUUID) {};
     if (str && *str && qemu_uuid_parse(str, tag)) {
-        error_setg(errp, "tag '%s' is not a UUID", str);
+        error_setg(errp, "cxl-type3 '%s', region %u: tag '%s' is not a UUID",
+                   DEVICE(dcd)->id ?: "(no id)", rid, str);
         return false;
     }
     return true;
@@ -497,17 +523,32 @@ void qmp_cxl_add_dynamic_capacity(const char *path, uint16_t host_id,
     CXLType3Dev *dcd = cxl_dcd_find(path, errp);
     QemuUUID tag;
 
-    if (!dcd || !parse_tag(tag_str, &tag, errp)) {
+    if (!dcd || !parse_tag(dcd, rid, tag_str, &tag, errp)) {
         return;
     }
     if (sel_policy != CXL_EXTENT_SELECTION_POLICY_PRESCRIPTIVE) {
-        error_setg(errp, "Selection policy not supported");
+        error_setg(errp, "cxl-type3 '%s', region %u: selection policy '%s' is "
+                   "not supported", DEVICE(dcd)->id ?: "(no id)", rid,
+                   CxlExtentSelectionPolicy_str(sel_policy));
         return;
     }
     extents = parse_extents(dcd, rid, &tag, list, errp);
     if (extents) {
         cxl_dcd_add(dcd, (CXLDCExtentRaw *)extents->data, extents->len, errp);
     }
+}
+
+/* Whether a range is in an extent that has its tag */
+static bool has_tag(CXLType3Dev *dcd, const CXLDCExtentRaw *e)
+{
+    CXLDCExtentGroup *group;
+    CXLDCExtent *ent = cxl_find_extent(&dcd->dc.extents, e->start_dpa);
+
+    QTAILQ_FOREACH(group, &dcd->dc.extents_pending, node) {
+        ent = ent ?: cxl_find_extent(&group->list, e->start_dpa);
+    }
+    return ent && !memcmp(ent->tag, e->tag, TAG_SIZE) &&
+           e->start_dpa - ent->start_dpa + e->len <= ent->len;
 }
 
 void qmp_cxl_release_dynamic_capacity(const char *path, uint16_t host_id,
@@ -524,13 +565,23 @@ void qmp_cxl_release_dynamic_capacity(const char *path, uint16_t host_id,
     CXLType3Dev *dcd = cxl_dcd_find(path, errp);
     QemuUUID tag;
 
-    if (!dcd || !parse_tag(tag_str, &tag, errp)) {
+    if (!dcd || !parse_tag(dcd, rid, tag_str, &tag, errp)) {
         return;
     }
     if (removal_policy == CXL_EXTENT_REMOVAL_POLICY_TAG_BASED) {
-        if (list) {
-            error_setg(errp, "tag-based removal takes no extents");
+        extents = parse_extents(dcd, rid, &tag, list, errp);
+        if (!extents) {
             return;
+        }
+        for (guint i = 0; i < extents->len; i++) {
+            const CXLDCExtentRaw *e = &g_array_index(extents, CXLDCExtentRaw,
+                                                     i);
+
+            if (!has_tag(dcd, e)) {
+                fail(errp, CXL_MBOX_INVALID_INPUT, dcd, e,
+                     "no extent with this tag is there");
+                return;
+            }
         }
         cxl_dcd_release_tag(dcd, rid, tag.data, &how, errp);
         return;

@@ -10,24 +10,39 @@
 #include "qemu/units.h"
 #include "qemu/uuid.h"
 #include "qapi/error.h"
-#include "migration/blocker.h"
+#include "hw/virtio/vhost.h"
 #include "system/hostmem.h"
+#include "system/kvm.h"
+#include "hw/cxl/cxl_clear.h"
+#include "hw/cxl/cxl_dcd.h"
 #include "hw/cxl/cxl_tagged.h"
+
+/* A memory backend, for as long as an extent or a clearing uses it */
+typedef struct {
+    HostMemoryBackend *backend;
+    uint8_t tag[sizeof_field(CXLDCExtentRaw, tag)];
+    unsigned users;
+} CXLTaggedMemory;
 
 typedef struct {
     uint64_t dpa;               /* the key in CXLType3Dev.dc.tagged */
     uint64_t len;
-    HostMemoryBackend *backend;
+    CXLTaggedMemory *memory;
     uint64_t offset;            /* in the backend */
-    bool accepted;
+    MemoryRegion *alias;        /* in the DPA space, once it is accepted */
     bool releasing;
     bool sanitize;
+    bool direct;
+} CXLTagged;
 
-    /* Where the CPU reaches it directly, or NULL */
-    MemoryRegion *alias;
+/* A part of the DPA space that is in a window */
+typedef struct {
+    uint64_t dpa;
+    uint64_t len;
     CXLFixedWindow *fw;
     hwaddr hpa;
-} CXLTagged;
+    MemoryRegion *alias;
+} CXLShown;
 
 /* ---- finding extents ---- */
 
@@ -53,9 +68,18 @@ static CXLTagged *find(CXLType3Dev *ct3d, uint64_t dpa)
            g_tree_search(ct3d->dc.tagged, look_for_dpa, &dpa) : NULL;
 }
 
-static MemoryRegion *memory(const CXLTagged *t)
+static MemoryRegion *cxl_tagged_mr(const CXLTagged *t)
 {
-    return host_memory_backend_get_memory(t->backend);
+    return host_memory_backend_get_memory(t->memory->backend);
+}
+
+static void cxl_tagged_memory_unref(CXLTaggedMemory *m)
+{
+    if (--m->users == 0) {
+        host_memory_backend_set_mapped(m->backend, false);
+        object_unref(OBJECT(m->backend));
+        g_free(m);
+    }
 }
 
 char *cxl_dc_describe(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
@@ -91,28 +115,29 @@ char *cxl_dc_describe(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
                            tag_str ? "tag " : "no tag", tag_str ?: "");
 }
 
-/* ---- direct access ---- */
+/* ---- the DPA space, and where the windows show it ---- */
 
-static void unmap(CXLTagged *t)
+static MemoryRegion *cxl_alias_new(CXLType3Dev *ct3d, const char *what,
+                                   uint64_t dpa, MemoryRegion *mr,
+                                   uint64_t offset, uint64_t len)
 {
-    if (t->alias) {
-        memory_region_del_subregion(&t->fw->mr, t->alias);
-        object_unparent(OBJECT(t->alias));
-        g_clear_pointer(&t->alias, g_free);
-    }
+    g_autofree char *name = g_strdup_printf("%s-0x%" PRIx64, what, dpa);
+    MemoryRegion *alias = g_new0(MemoryRegion, 1);
+
+    memory_region_init_alias(alias, OBJECT(ct3d), name, mr, offset, len);
+    return alias;
 }
 
-static void map(CXLType3Dev *ct3d, CXLTagged *t, CXLFixedWindow *fw, hwaddr hpa)
+static void cxl_alias_free(MemoryRegion *container, MemoryRegion *alias)
 {
-    g_autofree char *name = g_strdup_printf("cxl-dc-extent-0x%" PRIx64,
-                                            t->dpa);
+    memory_region_del_subregion(container, alias);
+    object_unparent(OBJECT(alias));
+    g_free(alias);
+}
 
-    t->alias = g_new0(MemoryRegion, 1);
-    t->fw = fw;
-    t->hpa = hpa;
-    memory_region_init_alias(t->alias, OBJECT(ct3d), name, memory(t),
-                             t->offset, t->len);
-    memory_region_add_subregion(&fw->mr, hpa - fw->base, t->alias);
+static uint64_t cxl_dc_base(const CXLType3Dev *ct3d)
+{
+    return ct3d->dc.regions[0].base;
 }
 
 /* What a decoder maps without interleave */
@@ -120,14 +145,62 @@ typedef struct {
     uint64_t dpa;
     uint64_t size;
     hwaddr hpa;
-    CXLFixedWindow *fw;         /* if all of it can be reached directly */
-} Decoder;
+} CXLDirectDecoder;
 
-static unsigned get_decoders(CXLType3Dev *ct3d, Decoder *out)
+/* How the windows would show all that is accepted */
+typedef struct {
+    CXLType3Dev *ct3d;
+    CXLDirectDecoder decoders[CXL_HDM_DECODER_COUNT];
+    unsigned n;
+    GArray *shown;
+
+    /* What the last look at the way told, which is true of all around it */
+    hwaddr unit;
+    CXLFixedWindow *fw;
+
+    /* Memory slots: how many there are, and how many this takes */
+    bool keep;                  /* look only at what is direct already */
+    unsigned slots;
+    unsigned kept;
+    unsigned more;
+    unsigned used;
+    const CXLTagged *last;      /* the extent that the last of them is for */
+    hwaddr last_end;
+} CXLPlan;
+
+/* Others, such as BARs, need some, and take them without asking */
+#define CXL_SPARE_SLOTS 8
+
+static unsigned cxl_plan_slots(const CXLType3Dev *ct3d)
 {
-    const uint32_t *cache_mem = ct3d->cxl_cstate.crb.cache_mem_registers;
+    unsigned free = vhost_get_free_memslots();
+
+    if (kvm_enabled()) {
+        free = MIN(free, kvm_get_free_memslots());
+    }
+    free = free > CXL_SPARE_SLOTS ? free - CXL_SPARE_SLOTS : 0;
+    /* Those of this device are not free, but to be had */
+    if (free < UINT_MAX - ct3d->dc.slots) {
+        free += ct3d->dc.slots;
+    }
+    return MIN(free, ct3d->dc.max_slots);
+}
+
+/* Whether an extent goes on where the one before it ends, in one slot */
+static bool cxl_plan_continues(const CXLPlan *plan, const CXLTagged *t,
+                               hwaddr hpa)
+{
+    return plan->last && plan->last->memory == t->memory &&
+           plan->last->dpa + plan->last->len == t->dpa &&
+           plan->last->offset + plan->last->len == t->offset &&
+           plan->last_end == hpa;
+}
+
+static void cxl_plan_decoders(CXLPlan *plan)
+{
+    const uint32_t *cache_mem =
+        plan->ct3d->cxl_cstate.crb.cache_mem_registers;
     uint64_t dpa = 0;
-    unsigned n = 0;
 
     for (unsigned i = 0; i < CXL_HDM_DECODER_COUNT; i++) {
         CXLHDMDecoder d = cxl_hdm_decoder_get(cache_mem, i);
@@ -141,144 +214,174 @@ static unsigned get_decoders(CXLType3Dev *ct3d, Decoder *out)
         }
         dpa += QEMU_ALIGN_DOWN(d.targets, 256 * MiB);
         if (ways == 1) {
-            out[n++] = (Decoder) {
+            plan->decoders[plan->n++] = (CXLDirectDecoder) {
                 .dpa = dpa,
                 .size = d.size,
                 .hpa = d.base,
-                .fw = cxl_fmws_find_direct(PCI_DEVICE(ct3d), d.base, d.size),
             };
         }
         dpa += d.size / ways;
     }
-    return n;
 }
 
-static CXLFixedWindow *find_window(CXLType3Dev *ct3d, const CXLTagged *t,
-                                   const Decoder *d, unsigned n, hwaddr *hpa)
+static CXLFixedWindow *cxl_plan_route(CXLPlan *plan, hwaddr hpa, uint64_t len)
 {
-    for (unsigned i = 0; i < n; i++, d++) {
-        if (t->dpa >= d->dpa && t->len <= d->size &&
-            t->dpa - d->dpa <= d->size - t->len) {
-            *hpa = d->hpa + (t->dpa - d->dpa);
-            /* Decoders on the way can be smaller than the one here */
-            return d->fw ?: cxl_fmws_find_direct(PCI_DEVICE(ct3d), *hpa,
-                                                 t->len);
+    CXLFixedWindow *fw = NULL;
+
+    for (hwaddr unit = QEMU_ALIGN_DOWN(hpa, CXL_ROUTE_UNIT);
+         unit < hpa + len; unit += CXL_ROUTE_UNIT) {
+        if (unit != plan->unit) {
+            plan->unit = unit;
+            plan->fw = cxl_fmws_find_route(PCI_DEVICE(plan->ct3d), unit);
         }
+        if (!plan->fw || (fw && fw != plan->fw)) {
+            return NULL;
+        }
+        fw = plan->fw;
     }
-    return NULL;
+    return fw;
 }
 
-typedef struct {
-    CXLType3Dev *ct3d;
-    Decoder decoders[CXL_HDM_DECODER_COUNT];
-    unsigned n;
-} Update;
-
-static gboolean update_one(void *key, void *value, void *opaque)
+static void cxl_plan_show(CXLPlan *plan, const CXLShown *part)
 {
-    Update *u = opaque;
-    CXLTagged *t = value;
-    CXLFixedWindow *fw;
-    hwaddr hpa = 0;
+    CXLShown *last = plan->shown->len ?
+        &g_array_index(plan->shown, CXLShown, plan->shown->len - 1) : NULL;
 
-    if (!t->accepted) {
+    if (last && last->dpa + last->len == part->dpa &&
+        last->hpa + last->len == part->hpa && last->fw == part->fw) {
+        last->len += part->len;
+    } else {
+        g_array_append_vals(plan->shown, part, 1);
+    }
+}
+
+/* Returns: how many parts of the windows an extent is in, or 0 */
+static unsigned cxl_plan_locate(CXLPlan *plan, const CXLTagged *t,
+                                CXLShown *parts)
+{
+    uint64_t dpa = t->dpa, end = t->dpa + t->len;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < plan->n && dpa < end; i++) {
+        const CXLDirectDecoder *d = &plan->decoders[i];
+        CXLShown *part = &parts[n];
+
+        if (dpa < d->dpa || dpa - d->dpa >= d->size) {
+            continue;
+        }
+        *part = (CXLShown) {
+            .dpa = dpa,
+            .len = MIN(end - dpa, d->size - (dpa - d->dpa)),
+            .hpa = d->hpa + (dpa - d->dpa),
+        };
+        part->fw = cxl_plan_route(plan, part->hpa, part->len);
+        if (!part->fw) {
+            return 0;
+        }
+        dpa += part->len;
+        n++;
+    }
+    return dpa < end ? 0 : n;
+}
+
+/* An extent is direct if each byte of it is, and there are slots for it */
+static gboolean cxl_plan_extent(void *key, void *value, void *opaque)
+{
+    CXLPlan *plan = opaque;
+    CXLTagged *t = value;
+    CXLShown parts[CXL_HDM_DECODER_COUNT];
+    unsigned n, slots;
+
+    if (!t->alias || (plan->keep && !t->direct)) {
         return FALSE;
     }
-    fw = find_window(u->ct3d, t, u->decoders, u->n, &hpa);
-    if (t->alias && (fw != t->fw || hpa != t->hpa)) {
-        unmap(t);
+    n = cxl_plan_locate(plan, t, parts);
+    if (!n) {
+        t->direct = false;
+        return FALSE;
     }
-    if (fw && !t->alias) {
-        map(u->ct3d, t, fw, hpa);
+    slots = n - cxl_plan_continues(plan, t, parts[0].hpa);
+    if (plan->keep) {
+        plan->kept += slots;
+    } else {
+        if (!t->direct) {
+            if (slots && plan->kept + plan->more + slots > plan->slots) {
+                return FALSE;
+            }
+            plan->more += slots;
+        }
+        for (unsigned i = 0; i < n; i++) {
+            cxl_plan_show(plan, &parts[i]);
+        }
+        plan->used += slots;
+        t->direct = true;
     }
+    plan->last = t;
+    plan->last_end = parts[n - 1].hpa + parts[n - 1].len;
     return FALSE;
+}
+
+static bool cxl_shown_equal(const CXLShown *a, const CXLShown *b)
+{
+    return a->dpa == b->dpa && a->len == b->len && a->fw == b->fw &&
+           a->hpa == b->hpa;
+}
+
+/* Both lists are in the order of DPA: what stays is left alone */
+static void cxl_plan_apply(CXLPlan *plan)
+{
+    CXLType3Dev *ct3d = plan->ct3d;
+    GArray *old = ct3d->dc.shown;
+    unsigned i = 0, j = 0;
+
+    memory_region_transaction_begin();
+    while (i < old->len || j < plan->shown->len) {
+        CXLShown *was = i < old->len ? &g_array_index(old, CXLShown, i) : NULL;
+        CXLShown *is = j < plan->shown->len ?
+            &g_array_index(plan->shown, CXLShown, j) : NULL;
+
+        if (was && is && cxl_shown_equal(was, is)) {
+            is->alias = was->alias;
+            i++;
+            j++;
+        } else if (was && (!is || was->dpa <= is->dpa)) {
+            cxl_alias_free(&was->fw->mr, was->alias);
+            i++;
+        } else {
+            is->alias = cxl_alias_new(ct3d, "cxl-dc-window", is->dpa,
+                                      &ct3d->dc.space,
+                                      is->dpa - cxl_dc_base(ct3d), is->len);
+            memory_region_add_subregion(&is->fw->mr, is->hpa - is->fw->base,
+                                        is->alias);
+            j++;
+        }
+    }
+    memory_region_transaction_commit();
+    g_array_unref(old);
+    ct3d->dc.shown = plan->shown;
 }
 
 void cxl_tagged_update(PCIDevice *d)
 {
-    Update u = { .ct3d = CXL_TYPE3(d) };
+    CXLPlan plan = { .ct3d = CXL_TYPE3(d), .unit = HWADDR_MAX };
 
-    if (!u.ct3d->dc.tagged || !g_tree_nnodes(u.ct3d->dc.tagged)) {
+    if (!plan.ct3d->dc.tagged ||
+        (!g_tree_nnodes(plan.ct3d->dc.tagged) && !plan.ct3d->dc.shown->len)) {
         return;
     }
-    u.n = get_decoders(u.ct3d, u.decoders);
-    memory_region_transaction_begin();
-    g_tree_foreach(u.ct3d->dc.tagged, update_one, &u);
-    memory_region_transaction_commit();
-}
-
-/* ---- access by functions ---- */
-
-/* The next part of a range that is in one extent, or NULL */
-static uint8_t *next_part(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
-                          CXLTagged **t, uint64_t *part)
-{
-    *t = find(ct3d, dpa);
-    if (!*t || !(*t)->accepted) {
-        return NULL;
+    plan.shown = g_array_new(false, true, sizeof(CXLShown));
+    if (!cxl_dev_media_disabled(&plan.ct3d->cxl_dstate)) {
+        cxl_plan_decoders(&plan);
     }
-    *part = MIN(len, (*t)->len - (dpa - (*t)->dpa));
-    return (uint8_t *)memory_region_get_ram_ptr(memory(*t)) + (*t)->offset +
-           (dpa - (*t)->dpa);
-}
-
-static void set_dirty(const CXLTagged *t, uint64_t dpa, uint64_t len)
-{
-    memory_region_set_dirty(memory(t), t->offset + (dpa - t->dpa), len);
-}
-
-static bool reachable(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
-{
-    CXLTagged *t;
-    uint64_t part;
-
-    for (; len; dpa += part, len -= part) {
-        if (!next_part(ct3d, dpa, len, &t, &part)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-MemTxResult cxl_tagged_rw(CXLType3Dev *ct3d, uint64_t dpa, void *buf,
-                          uint64_t len, bool write)
-{
-    uint8_t *p = buf;
-    CXLTagged *t;
-    uint64_t part;
-
-    if (!reachable(ct3d, dpa, len)) {
-        return MEMTX_ERROR;
-    }
-    for (; len; dpa += part, p += part, len -= part) {
-        uint8_t *mem = next_part(ct3d, dpa, len, &t, &part);
-
-        if (write) {
-            memcpy(mem, p, part);
-            set_dirty(t, dpa, part);
-        } else {
-            memcpy(p, mem, part);
-        }
-    }
-    return MEMTX_OK;
-}
-
-MemTxResult cxl_tagged_fill(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
-                            uint8_t value)
-{
-    CXLTagged *t;
-    uint64_t part;
-
-    if (!reachable(ct3d, dpa, len)) {
-        return MEMTX_ERROR;
-    }
-    for (; len; dpa += part, len -= part) {
-        uint8_t *mem = next_part(ct3d, dpa, len, &t, &part);
-
-        memset(mem, value, part);
-        set_dirty(t, dpa, part);
-    }
-    return MEMTX_OK;
+    /* What is direct stays so, and others get what slots are left */
+    plan.slots = cxl_plan_slots(plan.ct3d);
+    plan.keep = true;
+    g_tree_foreach(plan.ct3d->dc.tagged, cxl_plan_extent, &plan);
+    plan.keep = false;
+    plan.last = NULL;
+    g_tree_foreach(plan.ct3d->dc.tagged, cxl_plan_extent, &plan);
+    cxl_plan_apply(&plan);
+    plan.ct3d->dc.slots = plan.used;
 }
 
 /* ---- from offer to release ---- */
@@ -338,15 +441,26 @@ static CXLRetCode check_claim(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
     return CXL_MBOX_SUCCESS;
 }
 
-static bool block_migration(CXLType3Dev *ct3d, Error **errp)
+/* That of an extent before with the same tag, or else claimed here */
+static CXLTaggedMemory *cxl_tagged_memory_of(CXLType3Dev *ct3d,
+                                             const CXLDCExtentRaw *extents,
+                                             uint32_t i)
 {
-    if (ct3d->dc.migration_blocker) {
-        return true;
+    CXLTaggedMemory *m;
+    QemuUUID uuid;
+
+    for (uint32_t j = 0; j < i; j++) {
+        if (!memcmp(extents[j].tag, extents[i].tag, sizeof(extents[i].tag))) {
+            return find(ct3d, extents[j].start_dpa)->memory;
+        }
     }
-    error_setg(&ct3d->dc.migration_blocker, "cxl-type3 '%s' has dynamic "
-               "capacity extents whose memory was chosen by tag",
-               DEVICE(ct3d)->id ?: "(no id)");
-    return migrate_add_blocker(&ct3d->dc.migration_blocker, errp) == 0;
+    m = g_new0(CXLTaggedMemory, 1);
+    tag_of(&extents[i], &uuid);
+    memcpy(m->tag, extents[i].tag, sizeof(m->tag));
+    m->backend = host_memory_backend_find_tag(&uuid);
+    object_ref(OBJECT(m->backend));
+    host_memory_backend_set_mapped(m->backend, true);
+    return m;
 }
 
 CXLRetCode cxl_tagged_claim(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
@@ -361,20 +475,14 @@ CXLRetCode cxl_tagged_claim(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
             return ret;
         }
     }
-    if (!block_migration(ct3d, errp)) {
-        return CXL_MBOX_INTERNAL_ERROR;
-    }
     for (uint32_t i = 0; i < count; i++) {
         CXLTagged *t = g_new0(CXLTagged, 1);
-        QemuUUID uuid;
 
-        tag_of(&extents[i], &uuid);
         t->dpa = extents[i].start_dpa;
         t->len = extents[i].len;
         t->offset = offset[i];
-        t->backend = host_memory_backend_find_tag(&uuid);
-        object_ref(OBJECT(t->backend));
-        host_memory_backend_set_mapped(t->backend, true);
+        t->memory = cxl_tagged_memory_of(ct3d, extents, i);
+        t->memory->users++;
         g_tree_insert(ct3d->dc.tagged, &t->dpa, t);
     }
     return CXL_MBOX_SUCCESS;
@@ -384,52 +492,60 @@ bool cxl_tagged_offered(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
 {
     CXLTagged *t = find(ct3d, dpa);
 
-    return t && !t->accepted && t->dpa == dpa && t->len == len;
+    return t && !t->alias && t->dpa == dpa && t->len == len;
 }
 
 void cxl_tagged_accept(CXLType3Dev *ct3d, uint64_t dpa)
 {
     CXLTagged *t = find(ct3d, dpa);
-    Update u = { .ct3d = ct3d };
 
     if (t) {
-        t->accepted = true;
-        memory_region_set_nonvolatile(memory(t), false);
-        u.n = get_decoders(ct3d, u.decoders);
-        update_one(&t->dpa, t, &u);
+        t->alias = cxl_alias_new(ct3d, "cxl-dc-extent", t->dpa,
+                                 cxl_tagged_mr(t), t->offset, t->len);
+        memory_region_add_subregion(&ct3d->dc.space,
+                                    t->dpa - cxl_dc_base(ct3d), t->alias);
     }
 }
 
-static gboolean uses_backend(void *key, void *value, void *opaque)
-{
-    HostMemoryBackend **backend = opaque;
+typedef struct {
+    CXLTaggedMemory *memory;
+    CXLDCNotice *notice;
+} CXLTaggedClear;
 
-    if (((CXLTagged *)value)->backend == *backend) {
-        *backend = NULL;
-        return TRUE;
-    }
-    return FALSE;
+static void cxl_tagged_cleared(void *opaque)
+{
+    CXLTaggedClear *clear = opaque;
+
+    cxl_tagged_memory_unref(clear->memory);
+    cxl_dc_notice_send(clear->notice, CXL_DYNAMIC_CAPACITY_CHANGE_SANITIZED);
+    g_free(clear);
+}
+
+/* Until it is clear the memory is in use, and whatever becomes of the device */
+static void cxl_tagged_sanitize(CXLType3Dev *ct3d, CXLTagged *t)
+{
+    CXLTaggedClear *clear = g_new0(CXLTaggedClear, 1);
+    CXLClear *c = cxl_clear_new(cxl_tagged_cleared, clear);
+
+    clear->memory = t->memory;
+    clear->notice = cxl_dc_notice_new(ct3d, t->dpa, t->len, t->memory->tag);
+    t->memory->users++;
+    cxl_clear_add_ram(c, cxl_tagged_mr(t), t->offset, t->len);
+    cxl_clear_start(c);
 }
 
 static void drop(CXLType3Dev *ct3d, CXLTagged *t)
 {
-    HostMemoryBackend *backend = t->backend, *left = backend;
+    CXLTaggedMemory *m = t->memory;
 
-    unmap(t);
+    if (t->alias) {
+        cxl_alias_free(&ct3d->dc.space, t->alias);
+    }
     if (t->sanitize) {
-        memset((uint8_t *)memory_region_get_ram_ptr(memory(t)) + t->offset, 0,
-               t->len);
-        set_dirty(t, t->dpa, t->len);
+        cxl_tagged_sanitize(ct3d, t);
     }
     g_tree_remove(ct3d->dc.tagged, &t->dpa);
-    g_tree_foreach(ct3d->dc.tagged, uses_backend, &left);
-    if (left) {
-        host_memory_backend_set_mapped(backend, false);
-    }
-    object_unref(OBJECT(backend));
-    if (!g_tree_nnodes(ct3d->dc.tagged)) {
-        migrate_del_blocker(&ct3d->dc.migration_blocker);
-    }
+    cxl_tagged_memory_unref(m);
 }
 
 void cxl_tagged_reject(CXLType3Dev *ct3d, const CXLDCExtentList *offered)
@@ -439,7 +555,7 @@ void cxl_tagged_reject(CXLType3Dev *ct3d, const CXLDCExtentList *offered)
     QTAILQ_FOREACH(ent, offered, node) {
         CXLTagged *t = find(ct3d, ent->start_dpa);
 
-        if (t && !t->accepted && !ent->withdrawn) {
+        if (t && !t->alias && !ent->withdrawn) {
             drop(ct3d, t);
         }
     }
@@ -480,6 +596,7 @@ void cxl_tagged_drop(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
         dpa += t->len;
         drop(ct3d, t);
     }
+    cxl_tagged_update(PCI_DEVICE(ct3d));
     memory_region_transaction_commit();
 }
 
@@ -491,9 +608,9 @@ bool cxl_tagged_status(CXLType3Dev *ct3d, uint64_t dpa, CXLTaggedStatus *status)
         return false;
     }
     *status = (CXLTaggedStatus) {
-        .backend = t->backend,
+        .backend = t->memory->backend,
         .releasing = t->releasing,
-        .direct = t->alias,
+        .direct = t->direct,
     };
     return true;
 }
@@ -536,7 +653,14 @@ bool cxl_tagged_check(CXLType3Dev *ct3d, Error **errp)
 
 void cxl_tagged_init(CXLType3Dev *ct3d)
 {
+    g_autofree char *name = g_strdup_printf("cxl-dcd-dpa-dc-space:%s",
+                                            DEVICE(ct3d)->id ?: "");
+
     ct3d->dc.tagged = g_tree_new_full(compare_dpa, NULL, NULL, g_free);
+    ct3d->dc.shown = g_array_new(false, true, sizeof(CXLShown));
+    memory_region_init(&ct3d->dc.space, OBJECT(ct3d), "cxl-dc-space",
+                       ct3d->dc.tagged_size);
+    address_space_init(&ct3d->dc.host_dc_as, &ct3d->dc.space, name);
 }
 
 static gboolean first(void *key, void *value, void *opaque)
@@ -555,8 +679,13 @@ void cxl_tagged_cleanup(CXLType3Dev *ct3d)
         CXLTagged *t = NULL;
 
         g_tree_foreach(ct3d->dc.tagged, first, &t);
+        t->sanitize = false;    /* an unplug is no release */
         drop(ct3d, t);
     }
+    cxl_tagged_update(PCI_DEVICE(ct3d));
     memory_region_transaction_commit();
+    address_space_destroy(&ct3d->dc.host_dc_as);
+    object_unparent(OBJECT(&ct3d->dc.space));
+    g_clear_pointer(&ct3d->dc.shown, g_array_unref);
     g_clear_pointer(&ct3d->dc.tagged, g_tree_unref);
 }

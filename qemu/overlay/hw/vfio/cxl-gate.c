@@ -170,7 +170,7 @@ static void gate_notify(VFIOCXLGate *gate)
     }
 }
 
-static uint16_t find_dvsec(PCIDevice *pdev)
+uint16_t vfio_cxl_find_dvsec(PCIDevice *pdev)
 {
     uint32_t pos = PCI_CONFIG_SPACE_SIZE, header;
 
@@ -199,7 +199,7 @@ void vfio_cxl_gate_init(VFIOCXLGate *gate, VFIOPCIDevice *vdev, VFIORegion *dpa)
 
     gate->vdev = vdev;
     gate->dpa = dpa;
-    gate->dvsec = find_dvsec(PCI_DEVICE(vdev));
+    gate->dvsec = vfio_cxl_find_dvsec(PCI_DEVICE(vdev));
     gate->has_feature = gate_feature(gate, VFIO_DEVICE_FEATURE_GET, &mem) >= 0;
     if (gate->has_feature) {
         gate->closures = mem.closures;

@@ -37,6 +37,14 @@ typedef struct VFIOCXLGate {
 } VFIOCXLGate;
 
 /**
+ * vfio_cxl_find_dvsec: find the CXL Device DVSEC
+ * @pdev: a device whose config space was read
+ *
+ * Returns: its offset in config space, or 0 if there is none.
+ */
+uint16_t vfio_cxl_find_dvsec(PCIDevice *pdev);
+
+/**
  * vfio_cxl_gate_init: find out how to ask, and ask
  * @gate: zeroed
  * @vdev: a device whose capabilities were added

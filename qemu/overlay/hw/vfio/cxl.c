@@ -21,10 +21,9 @@
 
 #include "cxl.h"
 #include "cxl-gate.h"
+#include "cxl-plain.h"
 #include "cxl-regs.h"
 #include "hw/cxl/cxl_path.h"
-#include "hw/pci/pci_bridge.h"
-#include "hw/pci/pci_bus.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
@@ -367,38 +366,21 @@ static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
     return true;
 }
 
-static bool vfio_cxl_below_port(PCIDevice *pdev)
-{
-    PCIBus *bus = pci_get_bus(pdev);
-    PCIDevice *port;
-
-    if (pci_bus_is_root(bus)) {
-        return false;
-    }
-    port = pci_bridge_get_device(bus);
-    return object_dynamic_cast(OBJECT(port), INTERFACE_CXL_DEVICE) &&
-           pci_is_express_downstream_port(port);
-}
-
 bool vfio_cxl_realize(VFIOPCIDevice *vdev, Error **errp)
 {
-    VFIODevice *vbasedev = &vdev->vbasedev;
-    const char *why = NULL;
+    const char *why = vfio_cxl_why_plain(vdev);
     uint32_t flags;
 
-    if (vdev->cxl_mode == ON_OFF_AUTO_OFF) {
-        why = "cxl=off";
-    } else if (!(vbasedev->flags & VFIO_DEVICE_FLAGS_CXL)) {
-        why = "the device is not offered as a CXL device";
-    } else if (!vfio_cxl_below_port(PCI_DEVICE(vdev))) {
-        why = "the device is not below a cxl-rp or cxl-downstream port";
-    } else if (!vfio_cxl_get_flags(vbasedev, &flags, errp)) {
-        return false;
-    } else if (!(flags & VFIO_CXL_CAP_FIRMWARE_COMMITTED)) {
-        why = "firmware did not commit the device's HDM decoder";
+    if (!why) {
+        if (!vfio_cxl_get_flags(&vdev->vbasedev, &flags, errp)) {
+            return false;
+        }
+        if (!(flags & VFIO_CXL_CAP_FIRMWARE_COMMITTED)) {
+            why = "firmware did not commit the device's HDM decoder";
+        }
     }
     if (why) {
-        trace_vfio_cxl_plain_pci(vbasedev->name, why);
+        vfio_cxl_is_plain(vdev, why);
         if (vdev->cxl_mode == ON_OFF_AUTO_ON) {
             error_setg(errp, "cxl=on, but %s", why);
             return false;

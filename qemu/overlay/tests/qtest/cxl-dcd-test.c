@@ -28,7 +28,9 @@
 /* Command opcodes and return codes of CXL r3.1, Tables 8-37 and 8-34 */
 #define GET_EVENTS      0x0100
 #define CLEAR_EVENTS    0x0101
+#define GET_PARTITION   0x4100
 #define CLEAR_POISON    0x4302
+#define SANITIZE_ALL    0x4400
 #define MEDIA_OPERATION 0x4402
 #define GET_DC_CONFIG   0x4800
 #define GET_DC_LIST     0x4801
@@ -41,6 +43,7 @@
 #define BG_STARTED      0x01
 #define INVALID_INPUT   0x02
 #define INTERNAL_ERROR  0x04
+#define MEDIA_DISABLED  0x07
 #define INVALID_PA      0x0f
 #define INVALID_LENGTH  0x16
 #define EXHAUSTED       0x1d
@@ -210,6 +213,23 @@ static void assert_tagged_event(CXLTest *t, const Dcd *d, uint8_t type,
     g_assert_cmphex(assert_event(t, d, type, 0, dpa, len, more), ==, tag);
 }
 
+/* Clear all of the dynamic capacity log */
+static void clear_events(CXLTest *t, const Dcd *d)
+{
+    uint8_t out[32 + 128], clear[8] = { 4, 0, 1 };
+
+    for (;;) {
+        g_assert_cmphex(run_command(t, d->mbox, GET_EVENTS, &(uint8_t){ 4 }, 1,
+                                    out, sizeof(out)), ==, SUCCESS);
+        if (!lduw_le_p(out + 20)) {
+            return;
+        }
+        memcpy(clear + 6, out + 32 + 20, 2);
+        g_assert_cmphex(run_command(t, d->mbox, CLEAR_EVENTS, clear,
+                                    sizeof(clear), NULL, 0), ==, SUCCESS);
+    }
+}
+
 static void assert_no_event(CXLTest *t, const Dcd *d)
 {
     uint8_t out[32];
@@ -341,6 +361,7 @@ static char *release(CXLTest *t, const char *id, const char *policy,
 #define B1 "2097152"
 #define B2 "4194304"
 #define B4 "8388608"
+#define B5 "10485760"
 #define B8 "16777216"
 #define EXTENT(offset, len) "{'offset': " offset ", 'len': " len "}"
 #define LIST(...) "'extents': [" __VA_ARGS__ "]"
@@ -378,29 +399,37 @@ static void assert_status(CXLTest *t, const char *id, const char *expected)
     g_assert_cmpstr(s, ==, expected);
 }
 
-/* Whether exactly this alias is in the memory map, and no other of its name */
-static bool has_alias(CXLTest *t, uint64_t dpa, uint64_t addr, uint64_t len,
+/*
+ * Whether the CPU finds @offset of m@backend at @addr, for @len bytes, as
+ * memory. With @len 0, whether there is any backend where the CPU finds it.
+ */
+static bool is_direct(CXLTest *t, uint64_t addr, uint64_t len,
                       unsigned backend, uint64_t offset)
 {
-    g_autofree char *tree = qtest_hmp(t->qts, "info mtree");
-    g_autofree char *name = g_strdup_printf("alias cxl-dc-extent-0x%" PRIx64
-                                            " ", dpa);
-    g_autofree char *line = g_strdup_printf(
-        "%016" PRIx64 "-%016" PRIx64 " (prio 0, ram): %s@m%u %016"
-        PRIx64 "-%016" PRIx64 "\r\n", addr, addr + len - 1, name, backend,
-        offset, offset + len - 1);
-    char *again = strstr(tree, "memory-region: system"), *first;
+    g_autofree char *views = qtest_hmp(t->qts, "info mtree -f");
+    char *view = strstr(views, "Root memory region: system");
+    char *end, *line, *save;
+    uint64_t first, last, at;
+    unsigned n;
 
-    /* The same tree is printed for the address space and for the region */
-    g_assert_nonnull(again);
-    *again = '\0';
-    first = strstr(tree, name);
-    if (!first) {
-        return false;
+    g_assert_nonnull(view);
+    end = strstr(view, "FlatView #");
+    if (end) {
+        *end = '\0';
     }
-    g_assert_nonnull(strstr(tree, line));
-    g_assert_null(strstr(first + 1, name));
-    return true;
+    for (line = strtok_r(view, "\r\n", &save); line;
+         line = strtok_r(NULL, "\r\n", &save)) {
+        at = 0;
+        if (sscanf(line, " %" SCNx64 "-%" SCNx64 " (prio 0, ram): m%u @%"
+                   SCNx64, &first, &last, &n, &at) < 3) {
+            continue;
+        }
+        if (!len || (n == backend && addr >= first && addr + len - 1 <= last &&
+                     at + (addr - first) == offset)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- memory ---- */
@@ -422,6 +451,15 @@ static uint64_t read_file(unsigned n, uint64_t offset)
     g_assert_cmpint(pread(fd, &value, 8, offset), ==, 8);
     close(fd);
     return value;
+}
+
+/* What is cleared is cleared some time after it is released */
+static void wait_clear(unsigned n, uint64_t offset)
+{
+    for (unsigned i = 0; read_file(n, offset); i++) {
+        g_assert_cmpint(i, <, 5000);
+        g_usleep(1000);
+    }
 }
 
 /* That @addr is @offset of the file behind m@n, when written and when read */
@@ -485,14 +523,20 @@ static Dcd boot_one(CXLTest *t, const char *args)
 
 #define ONE     MACHINE PXB_HDM RP(0) DCD(0, "rp0", TWO_REGIONS)
 
-/* m@n with one extent of region 0 that the host has accepted */
-static void give(CXLTest *t, const Dcd *d, unsigned n, uint64_t offset,
-                 uint64_t len)
+/* m@n with one extent of region 0, at @base, that the host has accepted */
+static void give_at(CXLTest *t, const Dcd *d, unsigned n, uint64_t base,
+                    uint64_t offset, uint64_t len)
 {
     backend_add(t, n, len);
     assert_ok(add_extent(t, d->id, 0, n, offset, len));
-    assert_event(t, d, EVENT_ADD, 0, offset, len, false);
-    g_assert_cmphex(accept_one(t, d, offset, len), ==, SUCCESS);
+    assert_event(t, d, EVENT_ADD, 0, base + offset, len, false);
+    g_assert_cmphex(accept_one(t, d, base + offset, len), ==, SUCCESS);
+}
+
+static void give(CXLTest *t, const Dcd *d, unsigned n, uint64_t offset,
+                 uint64_t len)
+{
+    give_at(t, d, n, 0, offset, len);
 }
 
 /* ---- the life of an extent ---- */
@@ -513,13 +557,13 @@ static void test_life(void)
     assert_no_event(&t, &d);
     g_assert(!is_memory(&t, addr));
     g_assert_cmphex(read_file(1, 0), ==, 0);
-    g_assert(!has_alias(&t, dpa, addr, len, 1, 0));
+    g_assert(!is_direct(&t, addr, len, 1, 0));
     g_assert_cmpint(list_size(&t, &d), ==, 0);
 
     /* accepted: all of it, and nothing else */
     g_assert_cmphex(accept_one(&t, &d, dpa, len), ==, SUCCESS);
     assert_status(&t, "dcd0", "0:600000+400000 accepted m1 direct; ");
-    g_assert(has_alias(&t, dpa, addr, len, 1, 0));
+    g_assert(is_direct(&t, addr, len, 1, 0));
     assert_whole(&t, 1, addr, len);
     g_assert(!is_memory(&t, addr - 8));
     g_assert(!is_memory(&t, addr + len));
@@ -543,7 +587,7 @@ static void test_life(void)
     /* released */
     g_assert_cmphex(release_one(&t, &d, dpa, len), ==, SUCCESS);
     assert_status(&t, "dcd0", "");
-    g_assert(!has_alias(&t, dpa, addr, len, 1, 0));
+    g_assert(!is_direct(&t, addr, len, 1, 0));
     g_assert(!is_memory(&t, addr));
     g_assert_cmpint(list_size(&t, &d), ==, 0);
     assert_ok(backend_del(&t, 1));
@@ -597,8 +641,7 @@ static void test_several(void)
     assert_memory(&t, 1, BLOCK, t.window);
     assert_memory(&t, 1, 3 * BLOCK - 8, t.window + 2 * BLOCK - 8);
     assert_memory(&t, 1, 3 * BLOCK, t.window + 4 * BLOCK);
-    g_assert(has_alias(&t, 4 * BLOCK, t.window + 4 * BLOCK, BLOCK, 1,
-                       3 * BLOCK));
+    g_assert(is_direct(&t, t.window + 4 * BLOCK, BLOCK, 1, 3 * BLOCK));
 
     /* It is free when the last of them is gone */
     g_assert_cmphex(send_list(&t, &d, RELEASE_DC, e + 1, 2), ==, SUCCESS);
@@ -657,7 +700,7 @@ static void test_many(void)
         g_assert_cmphex(qtest_readq(t.qts, t.window + (i + 1) * BLOCK - 8), ==,
                         0xdef00000 + i);
     }
-    g_assert(has_alias(&t, 511 * BLOCK, t.window + 511 * BLOCK, BLOCK, 511, 0));
+    g_assert(is_direct(&t, t.window + 511 * BLOCK, BLOCK, 511, 0));
     g_assert_cmpint(list_size(&t, &d), ==, n);
     g_assert_cmphex(run_command(&t, d.mbox, GET_DC_CONFIG, in, 2, out,
                                 sizeof(out)), ==, SUCCESS);
@@ -677,7 +720,7 @@ static void test_many(void)
     }
     assert_ok(add_extent(&t, "dcd0", 0, n, 100 * BLOCK, BLOCK));
     g_assert_cmphex(accept_one(&t, &d, 100 * BLOCK, BLOCK), ==, SUCCESS);
-    g_assert(has_alias(&t, 100 * BLOCK, t.window + 100 * BLOCK, BLOCK, n, 0));
+    g_assert(is_direct(&t, t.window + 100 * BLOCK, BLOCK, n, 0));
     g_assert_cmphex(qtest_readq(t.qts, t.window + 100 * BLOCK), ==, 0);
 
     begin = g_get_monotonic_time();
@@ -750,33 +793,32 @@ static void test_decoders(void)
     /* accepted first; the host bridge is committed last, and uncommitted */
     give(&t, &d, 1, 0, BLOCK);
     give(&t, &d, 2, 7 * BLOCK, BLOCK);
-    assert_status(&t, "dcd0", "0:0+200000 accepted m1 trapped; "
-                  "0:e00000+200000 accepted m2 trapped; ");
+    assert_status(&t, "dcd0", "0:0+200000 accepted m1 none; "
+                  "0:e00000+200000 accepted m2 none; ");
     commit(&t, d.hdm, 0, t.window + CHUNK, CHUNK);
     g_assert(!is_memory(&t, t.window + CHUNK));
     qtest_writel(t.qts, hb + HDM_TARGETS(0), 0);
     commit(&t, hb, 0, t.window + CHUNK, CHUNK);
     for (unsigned i = 0; i < 2; i++) {
-        g_assert(has_alias(&t, 0, t.window + CHUNK, BLOCK, 1, 0));
-        g_assert(has_alias(&t, 7 * BLOCK, t.window + CHUNK + 7 * BLOCK, BLOCK,
-                           2, 0));
+        g_assert(is_direct(&t, t.window + CHUNK, BLOCK, 1, 0));
+        g_assert(is_direct(&t, t.window + CHUNK + 7 * BLOCK, BLOCK, 2, 0));
         assert_whole(&t, 1, t.window + CHUNK, BLOCK);
         assert_whole(&t, 2, t.window + CHUNK + 7 * BLOCK, BLOCK);
 
         qtest_writel(t.qts, hb + HDM_CTRL(0), 0);
-        g_assert(!has_alias(&t, 0, 0, 0, 0, 0));
+        g_assert(!is_direct(&t, 0, 0, 0, 0));
         g_assert(!is_memory(&t, t.window + CHUNK));
         commit(&t, hb, 0, t.window + CHUNK, CHUNK);
     }
 
     /* and so is the endpoint, which then goes elsewhere */
     qtest_writel(t.qts, d.hdm + HDM_CTRL(0), 0);
-    assert_status(&t, "dcd0", "0:0+200000 accepted m1 trapped; "
-                  "0:e00000+200000 accepted m2 trapped; ");
+    assert_status(&t, "dcd0", "0:0+200000 accepted m1 none; "
+                  "0:e00000+200000 accepted m2 none; ");
     g_assert(!is_memory(&t, t.window + CHUNK));
     qtest_writel(t.qts, hb + HDM_CTRL(0), 0);
     commit_all(&t, &d, CHUNK);
-    g_assert(has_alias(&t, 0, t.window, BLOCK, 1, 0));
+    g_assert(is_direct(&t, t.window, BLOCK, 1, 0));
     assert_whole(&t, 2, t.window + 7 * BLOCK, BLOCK);
     g_assert(!is_memory(&t, t.window + CHUNK));
     shut(&t);
@@ -818,9 +860,9 @@ static void test_regions(void)
     qtest_writel(t.qts, d.hdm + HDM_CTRL(0), 0);
     qtest_writeq(t.qts, d.hdm + HDM_TARGETS(0), CHUNK);
     commit(&t, d.hdm, 0, t.window + CHUNK, CHUNK);
-    assert_status(&t, "dcd0", "0:fc00000+400000 accepted m1 trapped; "
+    assert_status(&t, "dcd0", "0:fc00000+400000 accepted m1 none; "
                   "1:10000000+200000 accepted m2 direct; ");
-    g_assert(has_alias(&t, CHUNK, t.window + CHUNK, BLOCK, 2, 0));
+    g_assert(is_direct(&t, t.window + CHUNK, BLOCK, 2, 0));
     assert_whole(&t, 2, t.window + CHUNK, BLOCK);
     g_assert(!is_memory(&t, t.window));
 
@@ -859,7 +901,7 @@ static void test_static(void)
         assert_in_file(&t, 0, t.window);
         assert_in_file(&t, CHUNK - 8, t.window + CHUNK - 8);
         g_assert(!is_memory(&t, t.window + CHUNK));
-        g_assert(has_alias(&t, dpa, t.window + dpa, BLOCK, 1, 0));
+        g_assert(is_direct(&t, t.window + dpa, BLOCK, 1, 0));
         assert_whole(&t, 1, t.window + dpa, BLOCK);
         g_assert(!is_memory(&t, t.window + dpa + BLOCK));
     }
@@ -903,7 +945,7 @@ static void test_interleave(void)
     }
     assert_status(&t, "dcd0", "0:0+200000 accepted m1 trapped; "
                   "0:200000+200000 accepted m3 trapped; ");
-    g_assert(!has_alias(&t, 0, 0, 0, 0, 0));
+    g_assert(!is_direct(&t, 0, 0, 0, 0));
 
     for (unsigned i = 0; i < 64 * KiB; i++) {
         data[i] = i * 7 + (i >> 8);
@@ -959,6 +1001,107 @@ static void test_border(void)
     qtest_writeq(t.qts, addr, UINT64_MAX);
     g_assert_cmphex(qtest_readq(t.qts, addr), !=, UINT64_MAX);
     g_assert_cmphex(read_file(1, BLOCK - 8) >> 32, ==, 0x55667788);
+    shut(&t);
+}
+
+/* Without a memory slot an extent is trapped, until there is one */
+static void test_slots(void)
+{
+    const Extent pair[] = { { 4 * BLOCK, BLOCK }, { 5 * BLOCK, BLOCK } };
+    CXLTest t;
+    Dcd d = boot_one(&t, MACHINE PXB_HDM RP(0)
+                     DCD(0, "rp0", TWO_REGIONS ",x-dc-memslots=2"));
+
+    /* one for both halves of a backend, side by side */
+    backend_add(&t, 1, 2 * BLOCK);
+    assert_ok(add_extents(&t, "dcd0", 0, 1, EXTENT(B4, B1) "," EXTENT(B5, B1)));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_event(&t, &d, EVENT_ADD, 0, pair[i].dpa, BLOCK, !i);
+    }
+    g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, pair, 2), ==, SUCCESS);
+    give(&t, &d, 2, 8 * BLOCK, BLOCK);
+    /* the first by address, but the last to come */
+    give(&t, &d, 3, 0, BLOCK);
+    assert_status(&t, "dcd0", "0:800000+200000 accepted m1 direct; "
+                  "0:a00000+200000 accepted m1 direct; "
+                  "0:1000000+200000 accepted m2 direct; "
+                  "0:0+200000 accepted m3 trapped; ");
+    assert_whole(&t, 3, t.window, BLOCK);
+    g_assert(is_direct(&t, t.window + 4 * BLOCK, 2 * BLOCK, 1, 0));
+
+    /* one half does not free a slot, the other does */
+    g_assert_cmphex(release_one(&t, &d, 5 * BLOCK, BLOCK), ==, SUCCESS);
+    g_assert(!is_direct(&t, t.window, BLOCK, 3, 0));
+    g_assert_cmphex(release_one(&t, &d, 4 * BLOCK, BLOCK), ==, SUCCESS);
+    g_assert(is_direct(&t, t.window, BLOCK, 3, 0));
+    assert_status(&t, "dcd0", "0:1000000+200000 accepted m2 direct; "
+                  "0:0+200000 accepted m3 direct; ");
+    assert_whole(&t, 3, t.window, BLOCK);
+    shut(&t);
+}
+
+/* In the midst of what a decoder maps the way leads to another device */
+static void test_detour(void)
+{
+    static const uint8_t ports[] = { 0, 1, 0 };
+    CXLTest t;
+    uint64_t hb;
+    Dcd d[2];
+
+    boot(&t, MACHINE PXB RP(0) RP(1)
+         DCD(0, "rp0", "1,dc-regions-total-size=768M")
+         DCD(1, "rp1", "1,dc-regions-total-size=768M"));
+    hb = find_hdm(&t, t.hb);
+    for (unsigned i = 0; i < 3; i++) {
+        qtest_writel(t.qts, hb + HDM_TARGETS(i), ports[i]);
+        commit(&t, hb, i, t.window + i * CHUNK, CHUNK);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        d[i] = setup_dcd(&t, i);
+        commit(&t, d[i].hdm, 0, t.window, 3 * CHUNK);
+    }
+    give(&t, &d[1], 1, CHUNK, BLOCK);
+    give(&t, &d[0], 2, 0, BLOCK);
+    give(&t, &d[0], 3, CHUNK, BLOCK);
+    give(&t, &d[0], 4, 2 * CHUNK, BLOCK);
+    give(&t, &d[1], 5, 0, BLOCK);
+    g_assert(is_direct(&t, t.window + CHUNK, BLOCK, 1, 0));
+    g_assert(is_direct(&t, t.window, BLOCK, 2, 0));
+    g_assert(is_direct(&t, t.window + 2 * CHUNK, BLOCK, 4, 0));
+    assert_whole(&t, 1, t.window + CHUNK, BLOCK);
+
+    /* one extent across all of it is at both ends, and not in the midst */
+    g_assert_cmphex(release_one(&t, &d[0], 0, BLOCK), ==, SUCCESS);
+    g_assert_cmphex(release_one(&t, &d[0], CHUNK, BLOCK), ==, SUCCESS);
+    g_assert_cmphex(release_one(&t, &d[0], 2 * CHUNK, BLOCK), ==, SUCCESS);
+    give(&t, &d[0], 6, 0, 3 * CHUNK);
+    g_assert(!is_direct(&t, t.window, BLOCK, 6, 0));
+    assert_memory(&t, 6, 2 * CHUNK, t.window + 2 * CHUNK);
+    assert_whole(&t, 1, t.window + CHUNK, BLOCK);
+    shut(&t);
+}
+
+/* An extent in two decoders, side by side */
+static void test_two_decoders(void)
+{
+    CXLTest t;
+    uint64_t hb;
+    Dcd d;
+
+    boot(&t, MACHINE PXB_HDM RP(0) DCD(0, "rp0", "1,dc-regions-total-size="
+                                       "512M"));
+    d = setup_dcd(&t, 0);
+    hb = find_hdm(&t, t.hb);
+    qtest_writel(t.qts, hb + HDM_TARGETS(0), 0);
+    commit(&t, hb, 0, t.window, 4 * CHUNK);
+    commit(&t, d.hdm, 0, t.window + 2 * CHUNK, CHUNK);
+    commit(&t, d.hdm, 1, t.window, CHUNK);
+    give(&t, &d, 1, CHUNK - BLOCK, 2 * BLOCK);
+    assert_status(&t, "dcd0", "0:fe00000+400000 accepted m1 direct; ");
+    g_assert(is_direct(&t, t.window + 3 * CHUNK - BLOCK, BLOCK, 1, 0));
+    g_assert(is_direct(&t, t.window, BLOCK, 1, BLOCK));
+    assert_memory(&t, 1, 0, t.window + 3 * CHUNK - BLOCK);
+    assert_memory(&t, 1, BLOCK, t.window);
     shut(&t);
 }
 
@@ -1462,7 +1605,8 @@ static void test_release(void)
                  "no tag: tag-based removal needs one", NULL);
     assert_fails(release(&t, "dcd0", "tag-based", 0, "'tag': '5be13bce-ae34-"
                          "4a77-b6c3-16df975f0001', "
-                         LIST(EXTENT(B0, B1))), "no extents", NULL);
+                         LIST(EXTENT(B0, B1) "," EXTENT(B2, B1))),
+                 "DPA 0x400000", "no extent with this tag is there", NULL);
     assert_fails(release(&t, "dcd0", "tag-based", 5, tag1), "region id 5",
                  NULL);
     assert_fails(release(&t, "dcd0", "prescriptive", 0, "'extents': []"),
@@ -1492,20 +1636,20 @@ static void test_release(void)
     qtest_writeq(t.qts, t.window + CHUNK + 4 * BLOCK, 0x5ec7e7);
     g_assert_cmphex(read_file(3, BLOCK), ==, 0x5ec7e7);
     g_assert_cmphex(release_one(&t, &d, CHUNK + 4 * BLOCK, BLOCK), ==, SUCCESS);
-    g_assert_cmphex(read_file(3, BLOCK), ==, 0);
+    wait_clear(3, BLOCK);
     assert_memory(&t, 3, 0, t.window + CHUNK);
     g_assert_cmphex(release_one(&t, &d, CHUNK, BLOCK), ==, SUCCESS);
-    g_assert_cmphex(read_file(3, 0), ==, 0);
+    wait_clear(3, 0);
 
     /* forced: gone at once, and cleared */
     assert_whole(&t, 2, t.window + 2 * BLOCK, 2 * BLOCK);
     assert_ok(release(&t, "dcd0", "prescriptive", 0, FORCED SANITIZE
                       LIST(EXTENT(B2, B2))));
     assert_event(&t, &d, EVENT_FORCED, 0, 2 * BLOCK, 2 * BLOCK, false);
-    g_assert_cmphex(read_file(2, 0), ==, 0);
-    g_assert_cmphex(read_file(2, 2 * BLOCK - 8), ==, 0);
+    wait_clear(2, 0);
+    wait_clear(2, 2 * BLOCK - 8);
     g_assert(!is_memory(&t, t.window + 2 * BLOCK));
-    g_assert(!has_alias(&t, 2 * BLOCK, 0, 0, 0, 0));
+    g_assert(!is_direct(&t, 0, 0, 0, 0));
     g_assert_cmphex(release_one(&t, &d, 2 * BLOCK, 2 * BLOCK), ==, INVALID_PA);
     assert_status(&t, "dcd0", "");
     g_assert_cmpint(list_size(&t, &d), ==, 0);
@@ -1516,7 +1660,8 @@ static void test_release(void)
     g_assert_cmphex(accept_one(&t, &d, 0, 2 * BLOCK), ==, SUCCESS);
     qtest_writeq(t.qts, t.window, 0xc0ffee);
     assert_ok(release(&t, "dcd0", "tag-based", 0, FORCED
-                      "'tag': '5be13bce-ae34-4a77-b6c3-16df975f0003'"));
+                      "'tag': '5be13bce-ae34-4a77-b6c3-16df975f0003', "
+                      LIST(EXTENT(B0, B1))));
     g_assert_cmphex(read_file(3, 0), ==, 0xc0ffee);
     assert_ok(backend_del(&t, 3));
     shut(&t);
@@ -1548,10 +1693,386 @@ static void test_media(void)
     g_assert_cmphex(run_command(&t, d.mbox, MEDIA_OPERATION, media,
                                 sizeof(media), NULL, 0), ==, BG_STARTED);
     qtest_clock_step(t.qts, 10000000000);
-    g_assert_cmphex(read_file(1, 128), ==, 0);
+    wait_clear(1, 128);
     stq_le_p(media + 8, 2 * BLOCK);
     g_assert_cmphex(run_command(&t, d.mbox, MEDIA_OPERATION, media,
                                 sizeof(media), NULL, 0), ==, INVALID_INPUT);
+    shut(&t);
+}
+
+/* A range that does not begin with a block may end in the next */
+static void test_blocks(void)
+{
+    uint8_t media[8 + 16] = { 1, 1, [4] = 1 };
+    CXLTest t;
+    Dcd d = boot_one(&t, ONE);
+
+    give(&t, &d, 1, 0, BLOCK);
+    stq_le_p(media + 8, BLOCK - 64);
+    stq_le_p(media + 16, 128);
+    g_assert_cmphex(run_command(&t, d.mbox, MEDIA_OPERATION, media,
+                                sizeof(media), NULL, 0), ==, INVALID_INPUT);
+    /* and one of static memory goes on in what is dynamic */
+    shut(&t);
+
+    boot(&t, MACHINE PXB_HDM RP(0) FILEMEM(0, "256M")
+         DCD(0, "rp0", TWO_REGIONS ",volatile-memdev=mem0"));
+    d = setup_dcd(&t, 0);
+    commit_all(&t, &d, 3 * CHUNK);
+    stq_le_p(media + 8, CHUNK - 64);
+    g_assert_cmphex(run_command(&t, d.mbox, MEDIA_OPERATION, media,
+                                sizeof(media), NULL, 0), ==, INVALID_INPUT);
+    give_at(&t, &d, 1, CHUNK, 0, BLOCK);
+    qtest_writeq(t.qts, t.window + CHUNK - 8, 1);
+    qtest_writeq(t.qts, t.window + CHUNK, 1);
+    qtest_writeq(t.qts, t.window + CHUNK + 64, 1);
+    g_assert_cmphex(run_command(&t, d.mbox, MEDIA_OPERATION, media,
+                                sizeof(media), NULL, 0), ==, BG_STARTED);
+    qtest_clock_step(t.qts, 10000000000);
+    wait_clear(1, 0);
+    g_assert_cmphex(qtest_readq(t.qts, t.window + CHUNK - 8), ==, 0);
+    g_assert_cmphex(read_file(1, 64), ==, 1);
+    shut(&t);
+}
+
+static bool media_disabled(CXLTest *t, const Dcd *d)
+{
+    return run_command(t, d->mbox, GET_PARTITION, NULL, 0, NULL, 0) ==
+           MEDIA_DISABLED;
+}
+
+/* Sanitize: from the beginning to the end of it nothing can be reached */
+static void test_sanitize(void)
+{
+    CXLTest t;
+    uint64_t value;
+    Dcd d;
+
+    boot(&t, MACHINE PXB_HDM RP(0) FILEMEM(0, "256M")
+         DCD(0, "rp0", TWO_REGIONS ",volatile-memdev=mem0"));
+    for (unsigned i = 0; i < 2; i++) {
+        d = setup_dcd(&t, 0);
+        commit_all(&t, &d, 3 * CHUNK);
+        if (!i) {
+            give_at(&t, &d, 1, CHUNK, 0, BLOCK);
+        }
+        g_assert(!media_disabled(&t, &d));
+        value = 0x5ec7e700 + i;
+        qtest_writeq(t.qts, t.window, value);
+        qtest_writeq(t.qts, t.window + CHUNK + BLOCK - 8, value);
+        g_assert_cmphex(run_command(&t, d.mbox, SANITIZE_ALL, NULL, 0, NULL,
+                                    0), ==, BG_STARTED);
+        for (unsigned n = 0; n < 2; n++) {
+            g_assert(media_disabled(&t, &d));
+            g_assert(!is_direct(&t, 0, 0, 0, 0));
+            g_assert_cmphex(qtest_readq(t.qts, t.window), !=, value);
+            g_assert_cmphex(qtest_readq(t.qts, t.window + CHUNK + BLOCK - 8),
+                            !=, value);
+            qtest_writeq(t.qts, t.window + CHUNK, value);
+            g_assert_cmphex(read_file(1, 0), !=, value);
+            if (n) {
+                break;
+            }
+            /* a reset ends the command, but not the state */
+            reset(&t);
+            d = setup_dcd(&t, 0);
+            commit_all(&t, &d, 3 * CHUNK);
+        }
+        g_assert_cmphex(read_file(1, BLOCK - 8), ==, value);
+        g_assert_cmphex(run_command(&t, d.mbox, SANITIZE_ALL, NULL, 0, NULL,
+                                    0), ==, BG_STARTED);
+        qtest_clock_step(t.qts, 10000000000);
+        wait_clear(1, BLOCK - 8);
+        for (unsigned n = 0; media_disabled(&t, &d); n++) {
+            g_assert_cmpint(n, <, 5000);
+            g_usleep(1000);
+        }
+        g_assert_cmphex(qtest_readq(t.qts, t.window), ==, 0);
+        g_assert(is_direct(&t, t.window + CHUNK, BLOCK, 1, 0));
+        assert_in_file(&t, 8, t.window + 8);
+        assert_whole(&t, 1, t.window + CHUNK, BLOCK);
+        reset(&t);
+    }
+    shut(&t);
+}
+
+/* 64 GiB that were never touched: at once, and no memory is allocated */
+static void test_sanitize_much(void)
+{
+    const uint64_t len = 64ull * GiB;
+    int64_t begin, worst = 0;
+    struct stat st;
+    CXLTest t;
+    Dcd d;
+    int fd;
+
+    boot(&t, "-nodefaults -m 128 -machine q35,cxl=on,"
+         "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=64G "
+         PXB_HDM RP(0) DCD(0, "rp0", "1,dc-regions-total-size=64G"));
+    d = setup_dcd(&t, 0);
+    commit_all(&t, &d, len);
+    give(&t, &d, 1, 0, len);
+    qtest_writeq(t.qts, t.window + len - 8, 0x5ec7e7);
+    begin = g_get_monotonic_time();
+    assert_ok(release(&t, "dcd0", "prescriptive", 0, FORCED SANITIZE
+                      LIST(EXTENT(B0, "68719476736"))));
+    while (read_file(1, len - 8)) {
+        int64_t now = g_get_monotonic_time();
+
+        assert_status(&t, "dcd0", "");
+        worst = MAX(worst, g_get_monotonic_time() - now);
+        g_assert_cmpint(now - begin, <, 60 * G_USEC_PER_SEC);
+    }
+    g_test_message("64 GiB cleared in %.3f s, monitor answered in %.3f s",
+                   (g_get_monotonic_time() - begin) / 1e6, worst / 1e6);
+    g_assert_cmpint(worst, <, G_USEC_PER_SEC);
+    fd = open_file(1);
+    g_assert_cmpint(fstat(fd, &st), ==, 0);
+    g_assert_cmpint(st.st_blocks * 512, <, MiB);
+    close(fd);
+    assert_ok(backend_del(&t, 1));
+    shut(&t);
+}
+
+/* ---- with a CPU that runs ---- */
+
+/*
+ * In place of the BIOS: to 64-bit mode, with the first 512 GiB mapped one to
+ * one, and then to whatever address is at CALL.
+ *
+ *     cli; lgdtl %cs:gdtr; cr4 = PAE; cr3 = 0xf1000; EFER = LME
+ *     cr0 = PG | PE; ljmpl $8, $0xf0000 + l64
+ * l64: rsp = 0x6000; rsi = CALL
+ * wait: rbx = *CALL; if (!rbx) goto wait; rax = (*rbx)()
+ *     *RESULT = rax; *CALL = 0; ++*CALLS; goto wait
+ * gdt: null, 64-bit code
+ * gdtr: 15, gdt
+ */
+#define CALL    0x7000
+#define CALLS   0x7010
+#define RESULT  0x7018
+#define LENGTH  0x7020
+#define ADDRESS 0x7028
+#define ROUNDS  0x7030
+#define WRITER  0x8000
+
+static const uint8_t rom[] = {
+    0xfa, 0x2e, 0x66, 0x0f, 0x01, 0x16, 0x78, 0x00, 0x66, 0xb8, 0x20, 0x00,
+    0x00, 0x00, 0x0f, 0x22, 0xe0, 0x66, 0xb8, 0x00, 0x10, 0x0f, 0x00, 0x0f,
+    0x22, 0xd8, 0x66, 0xb9, 0x80, 0x00, 0x00, 0xc0, 0x66, 0xb8, 0x00, 0x01,
+    0x00, 0x00, 0x66, 0x31, 0xd2, 0x0f, 0x30, 0x66, 0xb8, 0x01, 0x00, 0x00,
+    0x80, 0x0f, 0x22, 0xc0, 0x66, 0xea, 0x3c, 0x00, 0x0f, 0x00, 0x08, 0x00,
+    0xbc, 0x00, 0x60, 0x00, 0x00, 0xbe, 0x00, 0x70, 0x00, 0x00, 0x48, 0x8b,
+    0x1e, 0x48, 0x85, 0xdb, 0x74, 0xf8, 0xff, 0xd3, 0xbe, 0x00, 0x70, 0x00,
+    0x00, 0x48, 0x89, 0x46, 0x18, 0x48, 0xc7, 0x06, 0x00, 0x00, 0x00, 0x00,
+    0x48, 0xff, 0x46, 0x10, 0xeb, 0xe0, 0x66, 0x90, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x9a, 0x20, 0x00,
+    0x0f, 0x00, 0x68, 0x00, 0x0f, 0x00,
+};
+
+/* Write to each page from *ADDRESS for *LENGTH, ++*ROUNDS, and again */
+static const uint8_t writer[] = {
+    0x48, 0x8b, 0x3c, 0x25, 0x28, 0x70, 0x00, 0x00, 0x48, 0x8b, 0x14, 0x25,
+    0x20, 0x70, 0x00, 0x00, 0x31, 0xc9, 0xc7, 0x04, 0x0f, 0xe7, 0xc7, 0x5e,
+    0x00, 0x48, 0x81, 0xc1, 0x00, 0x10, 0x00, 0x00, 0x48, 0x39, 0xd1, 0x72,
+    0xed, 0x48, 0xff, 0x04, 0x25, 0x30, 0x70, 0x00, 0x00, 0xeb, 0xd9,
+};
+
+/* One device with the path to it committed, and a CPU that waits for a call */
+static Dcd boot_cpu(CXLTest *t)
+{
+    static const uint8_t jump[] = { 0xe9, 0x0d, 0x00 };    /* jmp 0 */
+    g_autofree uint8_t *image = g_malloc0(64 * KiB);
+    g_autofree char *bios = NULL, *args = NULL;
+    int fd = g_file_open_tmp("cxl-dcd-bios-XXXXXX", &bios, NULL);
+    Dcd d;
+
+    memcpy(image, rom, sizeof(rom));
+    memcpy(image + 0xfff0, jump, sizeof(jump));
+    /* Accessed and dirty already: nobody has to write there */
+    stq_le_p(image + 0x1000, 0xf2000 | 0x63);
+    for (uint64_t i = 0; i < 512; i++) {
+        stq_le_p(image + 0x2000 + 8 * i, i << 30 | 0xe3);
+    }
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, image, 64 * KiB), ==, 64 * KiB);
+    close(fd);
+    args = g_strdup_printf("-accel tcg -cpu max -bios %s %s", bios, ONE);
+    dir = NULL;
+    *t = (CXLTest) {};
+    start(t, args);
+    dir = g_dir_make_tmp("cxl-dcd-XXXXXX", NULL);
+    unlink(bios);
+    d = setup_dcd(t, 0);
+    commit_all(t, &d, 2 * CHUNK);
+    return d;
+}
+
+static uint64_t call(CXLTest *t, uint64_t addr)
+{
+    uint64_t n = qtest_readq(t->qts, CALLS);
+
+    qtest_writeq(t->qts, CALL, addr);
+    for (unsigned i = 0; qtest_readq(t->qts, CALLS) == n; i++) {
+        g_assert_cmpint(i, <, 10000);
+        g_usleep(1000);
+    }
+    return qtest_readq(t->qts, RESULT);
+}
+
+/* What the CPU executes is what is in memory, whoever put it there */
+static void test_code(void)
+{
+    /* mov $n,%eax; ret */
+    static const uint8_t one[8] = { 0xb8, 1, 0, 0, 0, 0xc3 };
+    static const uint8_t three[8] = { 0xb8, 3, 0, 0, 0, 0xc3 };
+    uint8_t poison[8 + 64] = {};
+    CXLTest t;
+    Dcd d = boot_cpu(&t);
+    int fd;
+
+    give(&t, &d, 1, 0, BLOCK);
+    qtest_memwrite(t.qts, t.window, one, sizeof(one));
+    g_assert_cmpint(call(&t, t.window), ==, 1);
+
+    /* by the device */
+    memcpy(poison + 8, one, sizeof(one));
+    poison[9] = 2;
+    g_assert_cmphex(run_command(&t, d.mbox, CLEAR_POISON, poison,
+                                sizeof(poison), NULL, 0), ==, SUCCESS);
+    g_assert_cmpint(call(&t, t.window), ==, 2);
+
+    /* by clearing it, after which what is in the file counts */
+    assert_ok(release(&t, "dcd0", "tag-based", 0, FORCED SANITIZE
+                      "'tag': '5be13bce-ae34-4a77-b6c3-16df975f0001'"));
+    wait_clear(1, 0);
+    assert_event(&t, &d, EVENT_FORCED, 0, 0, BLOCK, false);
+    assert_ok(add_extent(&t, "dcd0", 0, 1, 0, BLOCK));
+    assert_event(&t, &d, EVENT_ADD, 0, 0, BLOCK, false);
+    g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    g_assert_cmphex(qtest_readq(t.qts, t.window), ==, 0);
+    fd = open_file(1);
+    g_assert_cmpint(pwrite(fd, three, sizeof(three), 0), ==, sizeof(three));
+    close(fd);
+    g_assert_cmpint(call(&t, t.window), ==, 3);
+
+    /* by another extent in its place */
+    g_assert_cmphex(release_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    give(&t, &d, 2, 0, BLOCK);
+    qtest_memwrite(t.qts, t.window, one, sizeof(one));
+    g_assert_cmpint(call(&t, t.window), ==, 1);
+    g_assert_cmphex(release_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    assert_ok(add_extent(&t, "dcd0", 0, 1, 0, BLOCK));
+    g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    g_assert_cmpint(call(&t, t.window), ==, 3);
+    shut(&t);
+}
+
+/* A CPU writes all the time: what is cleared is clear, and stays so */
+static void test_sanitize_cpu(void)
+{
+    const uint64_t len = 32 * BLOCK;
+    CXLTest t;
+    Dcd d = boot_cpu(&t);
+
+    give(&t, &d, 1, 0, len);
+    qtest_memwrite(t.qts, WRITER, writer, sizeof(writer));
+    qtest_writeq(t.qts, ADDRESS, t.window);
+    qtest_writeq(t.qts, LENGTH, len);
+    qtest_writeq(t.qts, CALL, WRITER);
+    while (qtest_readq(t.qts, ROUNDS) < 3) {
+        g_usleep(1000);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t rounds;
+
+        assert_ok(release(&t, "dcd0", "tag-based", 0, FORCED SANITIZE
+                          "'tag': '5be13bce-ae34-4a77-b6c3-16df975f0001'"));
+        assert_event(&t, &d, EVENT_FORCED, 0, 0, len, false);
+        for (unsigned n = 0; ; n++) {
+            g_autofree char *err = add_extent(&t, "dcd0", 0, 1, 0, len);
+
+            if (!err) {
+                break;
+            }
+            g_assert_nonnull(strstr(err, "in use"));
+            g_assert_cmpint(n, <, 5000);
+            g_usleep(1000);
+        }
+        for (uint64_t offset = 0; offset < len; offset += 4096) {
+            g_assert_cmphex(read_file(1, offset), ==, 0);
+        }
+        assert_event(&t, &d, EVENT_ADD, 0, 0, len, false);
+        g_assert_cmphex(accept_one(&t, &d, 0, len), ==, SUCCESS);
+        rounds = qtest_readq(t.qts, ROUNDS);
+        while (qtest_readq(t.qts, ROUNDS) < rounds + 3) {
+            g_usleep(1000);
+        }
+        g_assert_cmphex(read_file(1, len - 4096), ==, 0x5ec7e7);
+    }
+    shut(&t);
+}
+
+/* ---- what the user is told ---- */
+
+/* The next event, without which this does not return; backend m@tag's extent */
+static void assert_change(CXLTest *t, const char *change, unsigned region,
+                          uint64_t offset, uint64_t dpa, uint64_t len,
+                          unsigned tag)
+{
+    QDict *event = qtest_qmp_eventwait_ref(t->qts, "CXL_DYNAMIC_CAPACITY");
+    QDict *data = qdict_get_qdict(event, "data");
+    g_autofree char *uuid = g_strdup_printf(TAG, tag);
+
+    g_assert_cmpstr(qdict_get_str(data, "path"), ==,
+                    "/machine/peripheral/dcd0");
+    g_assert_cmpstr(qdict_get_str(data, "change"), ==, change);
+    g_assert_cmpint(qdict_get_int(data, "region"), ==, region);
+    g_assert_cmphex(qdict_get_int(data, "offset"), ==, offset);
+    g_assert_cmphex(qdict_get_int(data, "dpa"), ==, dpa);
+    g_assert_cmphex(qdict_get_int(data, "len"), ==, len);
+    g_assert_cmpstr(qdict_get_str(data, "tag"), ==, uuid);
+    qobject_unref(event);
+}
+
+static void test_events(void)
+{
+    const Extent first = { CHUNK, BLOCK }, both = { CHUNK, 2 * BLOCK };
+    CXLTest t;
+    QDict *rsp;
+    Dcd d = boot_one(&t, ONE);
+
+    backend_add(&t, 1, 3 * BLOCK);
+    assert_ok(add_extents(&t, "dcd0", 1, 1, EXTENT(B0, B1) "," EXTENT(B1, B1)
+                          "," EXTENT(B4, B1)));
+    rsp = qtest_qmp(t.qts, "{'execute': 'query-cxl-dynamic-capacity', "
+                    "'arguments': {'path': '/machine/peripheral/dcd0'}}");
+    g_assert_cmphex(qdict_get_int(qobject_to(QDict, qlist_entry_obj(
+                    qlist_first(qdict_get_qlist(rsp, "return")))), "offset"),
+                    ==, 0);
+    qobject_unref(rsp);
+    g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, &first, 1), ==, SUCCESS);
+    assert_change(&t, "accepted", 1, 0, CHUNK, BLOCK, 1);
+    assert_change(&t, "rejected", 1, BLOCK, CHUNK + BLOCK, BLOCK, 1);
+    assert_change(&t, "rejected", 1, 4 * BLOCK, CHUNK + 4 * BLOCK, BLOCK, 1);
+    g_assert_cmphex(send_list(&t, &d, RELEASE_DC, &first, 1), ==, SUCCESS);
+    assert_change(&t, "released", 1, 0, CHUNK, BLOCK, 1);
+
+    /* by force, and one for each extent of a range */
+    clear_events(&t, &d);
+    give(&t, &d, 2, 0, BLOCK);
+    assert_change(&t, "accepted", 0, 0, 0, BLOCK, 2);
+    give(&t, &d, 3, BLOCK, BLOCK);
+    assert_change(&t, "accepted", 0, BLOCK, BLOCK, BLOCK, 3);
+    assert_ok(release(&t, "dcd0", "prescriptive", 0, FORCED SANITIZE
+                      LIST(EXTENT(B0, B2))));
+    assert_change(&t, "released", 0, 0, 0, BLOCK, 2);
+    assert_change(&t, "released", 0, BLOCK, BLOCK, BLOCK, 3);
+    assert_change(&t, "sanitized", 0, 0, 0, BLOCK, 2);
+    assert_ok(backend_del(&t, 2));
+    assert_change(&t, "sanitized", 0, BLOCK, BLOCK, BLOCK, 3);
+    assert_ok(backend_del(&t, 3));
+    g_assert_cmphex(send_list(&t, &d, RELEASE_DC, &both, 1), ==, INVALID_PA);
     shut(&t);
 }
 
@@ -1572,14 +2093,14 @@ static void test_reset(void)
         } else {
             reset(&t);
         }
-        g_assert(!has_alias(&t, 0, 0, 0, 0, 0));
+        g_assert(!is_direct(&t, 0, 0, 0, 0));
         g_assert(!is_memory(&t, t.window));
-        assert_status(&t, "dcd0", "0:0+200000 accepted m1 trapped; "
+        assert_status(&t, "dcd0", "0:0+200000 accepted m1 none; "
                       "0:200000+200000 offered m2 -; ");
         d = setup_dcd(&t, 0);
         g_assert_cmpint(list_size(&t, &d), ==, 1);
         commit_all(&t, &d, CHUNK);
-        g_assert(has_alias(&t, 0, t.window, BLOCK, 1, 0));
+        g_assert(is_direct(&t, t.window, BLOCK, 1, 0));
         g_assert_cmphex(qtest_readq(t.qts, t.window), ==, 0xc0ffee);
     }
     g_assert_cmphex(accept_one(&t, &d, BLOCK, BLOCK), ==, SUCCESS);
@@ -1603,8 +2124,7 @@ static void test_unplug(void)
     qtest_writew(t.qts, cfg(HB_BUS, 0, pos),
                  PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
     qtest_qmp_eventwait(t.qts, "DEVICE_DELETED");
-    g_assert(!has_alias(&t, 0, 0, 0, 0, 0));
-    g_assert(!has_alias(&t, BLOCK, 0, 0, 0, 0));
+    g_assert(!is_direct(&t, 0, 0, 0, 0));
     assert_ok(backend_del(&t, 2));
     assert_ok(backend_del(&t, 3));
 
@@ -1639,6 +2159,22 @@ static void test_migration(void)
     g_assert_cmphex(accept_one(&t, &d, 0, BLOCK), ==, SUCCESS);
     assert_fails(start_migration(&t), "'dcd0' has dynamic capacity", NULL);
     g_assert_cmphex(release_one(&t, &d, 0, BLOCK), ==, SUCCESS);
+    assert_fails(start_migration(&t), "'dcd0' has committed HDM decoders",
+                 NULL);
+    qtest_writel(t.qts, d.hdm + HDM_CTRL(0), 0);
+    assert_ok(start_migration(&t));
+    shut(&t);
+
+    /* with memory for all of it, and a reset as the end of decoders */
+    d = boot_one(&t, MACHINE PXB_HDM RP(0) FILEMEM(0, "512M")
+                 DCD(0, "rp0", "2,volatile-dc-memdev=mem0"));
+    assert_ok(add_extent(&t, "dcd0", 0, 1, 0, BLOCK));
+    assert_fails(start_migration(&t), "'dcd0' has dynamic capacity", NULL);
+    assert_ok(release(&t, "dcd0", "prescriptive", 0, FORCED
+                      LIST(EXTENT(B0, B1))));
+    assert_fails(start_migration(&t), "'dcd0' has committed HDM decoders",
+                 NULL);
+    reset(&t);
     assert_ok(start_migration(&t));
     shut(&t);
 
@@ -1649,6 +2185,266 @@ static void test_migration(void)
                  NULL);
     assert_status(&t, "dcd0", "");
     assert_ok(backend_del(&t, 1));
+    shut(&t);
+}
+
+/* ---- anything in any order ---- */
+
+#define TAGS    16
+#define PLACES  48
+#define OFFERS  64
+
+enum { FREE, OFFERED, ACCEPTED, RELEASING };
+
+/* What the device has to say, after everything that was done to it */
+typedef struct {
+    struct {
+        int state;
+        unsigned tag;
+        unsigned part;          /* of the backend, in blocks */
+    } place[PLACES];
+    struct {
+        unsigned n;
+        bool withdrawn;
+        unsigned place[3];
+    } offer[OFFERS];
+    unsigned first, last;       /* offer[] that have no response */
+    unsigned order[PLACES];     /* of acceptance */
+    unsigned accepted;
+    bool tag_used[TAGS];
+    bool committed;
+} Model;
+
+/* How many blocks, and extents, a tag has */
+static unsigned tag_size(unsigned tag)
+{
+    return tag % 3 + 1;
+}
+
+static void model_forget(Model *m, unsigned place)
+{
+    unsigned tag = m->place[place].tag, n = 0;
+
+    m->place[place].state = FREE;
+    for (unsigned i = 0; i < m->accepted; i++) {
+        if (m->order[i] != place) {
+            m->order[n++] = m->order[i];
+        }
+    }
+    m->accepted = n;
+    m->tag_used[tag] = false;
+    for (unsigned i = 0; i < PLACES; i++) {
+        m->tag_used[tag] |= m->place[i].state != FREE && m->place[i].tag == tag;
+    }
+}
+
+static void model_print(const Model *m, GString *s, unsigned place)
+{
+    static const char *const state[] = { NULL, "offered", "accepted",
+                                         "releasing" };
+    int is = m->place[place].state;
+
+    g_string_append_printf(s, "0:%" PRIx64 "+200000 %s m%u %s; ",
+                           (uint64_t)place * BLOCK, state[is],
+                           m->place[place].tag, is == OFFERED ? "-" :
+                           m->committed ? "direct" : "none");
+}
+
+static void model_check(const Model *m, CXLTest *t)
+{
+    g_autoptr(GString) s = g_string_new(NULL);
+
+    for (unsigned i = 0; i < m->accepted; i++) {
+        model_print(m, s, m->order[i]);
+    }
+    for (unsigned i = m->first; i != m->last; i = (i + 1) % OFFERS) {
+        for (unsigned n = 0; n < m->offer[i].n && !m->offer[i].withdrawn; n++) {
+            model_print(m, s, m->offer[i].place[n]);
+        }
+    }
+    assert_status(t, "dcd0", s->str);
+}
+
+static void random_add(Model *m, CXLTest *t)
+{
+    unsigned tag = g_test_rand_int_range(0, TAGS), n = tag_size(tag);
+    unsigned next = (m->last + 1) % OFFERS;
+    g_autoptr(GString) list = g_string_new(NULL);
+
+    if (m->tag_used[tag] || next == m->first) {
+        return;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        unsigned p;
+
+        do {
+            p = g_test_rand_int_range(0, PLACES);
+        } while (m->place[p].state != FREE);
+        m->place[p].state = OFFERED;
+        m->place[p].tag = tag;
+        m->place[p].part = i;
+        m->offer[m->last].place[i] = p;
+        g_string_append_printf(list, "%s{'offset': %" PRIu64 ", 'len': %u}",
+                               i ? "," : "", (uint64_t)p * BLOCK,
+                               (unsigned)BLOCK);
+    }
+    m->offer[m->last].n = n;
+    m->offer[m->last].withdrawn = false;
+    m->last = next;
+    m->tag_used[tag] = true;
+    /* It may yet be cleared */
+    for (unsigned i = 0; ; i++) {
+        g_autofree char *err = add_extents(t, "dcd0", 0, tag, list->str);
+
+        if (!err) {
+            break;
+        }
+        g_assert_nonnull(strstr(err, "in use"));
+        g_assert_cmpint(i, <, 5000);
+        g_usleep(1000);
+    }
+}
+
+static void random_respond(Model *m, CXLTest *t, const Dcd *d)
+{
+    Extent e[3];
+    unsigned n = 0, offer = m->first;
+    uint16_t ret;
+
+    if (m->first == m->last) {
+        g_assert_cmphex(send_list(t, d, ADD_DC_RESPONSE, NULL, 0), ==,
+                        INVALID_INPUT);
+        return;
+    }
+    if (!g_test_rand_int_range(0, 4)) {
+        /* nobody offered that, and the offer stays */
+        g_assert_cmphex(accept_one(t, d, PLACES * BLOCK, BLOCK), ==,
+                        INVALID_PA);
+        return;
+    }
+    for (unsigned i = 0; i < m->offer[offer].n; i++) {
+        unsigned p = m->offer[offer].place[i];
+
+        if (g_test_rand_int_range(0, 4)) {
+            e[n++] = (Extent) { p * BLOCK, BLOCK };
+            if (!m->offer[offer].withdrawn) {
+                m->place[p].state = ACCEPTED;
+                m->order[m->accepted++] = p;
+            }
+        } else if (!m->offer[offer].withdrawn) {
+            model_forget(m, p);
+        }
+    }
+    ret = send_list(t, d, ADD_DC_RESPONSE, e, n);
+    g_assert_cmphex(ret, ==, n && m->offer[offer].withdrawn ? INVALID_PA
+                                                            : SUCCESS);
+    m->first = (m->first + 1) % OFFERS;
+}
+
+static void random_release(Model *m, CXLTest *t, const Dcd *d)
+{
+    unsigned p = g_test_rand_int_range(0, PLACES);
+
+    if (m->place[p].state < ACCEPTED) {
+        g_assert_cmphex(release_one(t, d, p * BLOCK, BLOCK), ==, INVALID_PA);
+    } else {
+        g_assert_cmphex(release_one(t, d, p * BLOCK, BLOCK), ==, SUCCESS);
+        model_forget(m, p);
+    }
+}
+
+/* By tag: all that has it */
+static void random_ask(Model *m, CXLTest *t)
+{
+    unsigned tag = g_test_rand_int_range(0, TAGS);
+    bool force = g_test_rand_bit(), sanitize = g_test_rand_bit(), any = false;
+    g_autofree char *how = g_strdup_printf("%s%s'tag': '" TAG "'",
+                                           force ? FORCED : "",
+                                           sanitize ? SANITIZE : "", tag);
+    g_autofree char *err = NULL;
+    bool offered = false;
+
+    for (unsigned p = 0; p < PLACES; p++) {
+        any |= m->place[p].state != FREE && m->place[p].tag == tag;
+        offered |= m->place[p].state == OFFERED && m->place[p].tag == tag;
+    }
+    err = release(t, "dcd0", "tag-based", 0, how);
+    if (!any || (offered && !force)) {
+        g_assert_nonnull(err);
+        return;
+    }
+    g_assert_cmpstr(err, ==, NULL);
+    for (unsigned i = m->first; i != m->last; i = (i + 1) % OFFERS) {
+        if (!m->offer[i].withdrawn &&
+            m->place[m->offer[i].place[0]].tag == tag) {
+            m->offer[i].withdrawn = true;
+        }
+    }
+    for (unsigned p = 0; p < PLACES; p++) {
+        if (m->place[p].state != FREE && m->place[p].tag == tag) {
+            if (force) {
+                model_forget(m, p);
+            } else {
+                m->place[p].state = RELEASING;
+            }
+        }
+    }
+}
+
+static void random_memory(const Model *m, CXLTest *t)
+{
+    unsigned p = g_test_rand_int_range(0, PLACES);
+    uint64_t offset = g_test_rand_int_range(0, BLOCK / 8) * 8;
+
+    if (m->committed && m->place[p].state >= ACCEPTED) {
+        assert_memory(t, m->place[p].tag, m->place[p].part * BLOCK + offset,
+                      t->window + p * BLOCK + offset);
+    } else {
+        g_assert(!is_memory(t, t->window + p * BLOCK + offset));
+    }
+}
+
+static void test_random(void)
+{
+    unsigned steps = g_test_slow() ? 1000000 : 5000;
+    g_autofree Model *m = g_new0(Model, 1);
+    CXLTest t;
+    Dcd d = boot_one(&t, ONE);
+
+    m->committed = true;
+    for (unsigned i = 0; i < TAGS; i++) {
+        backend_add(&t, i, tag_size(i) * BLOCK);
+    }
+    for (unsigned i = 0; i < steps; i++) {
+        switch (g_test_rand_int_range(0, 8)) {
+        case 0:
+        case 1:
+            random_add(m, &t);
+            break;
+        case 2:
+        case 3:
+            random_respond(m, &t, &d);
+            break;
+        case 4:
+            random_release(m, &t, &d);
+            break;
+        case 5:
+            random_ask(m, &t);
+            break;
+        case 6:
+            random_memory(m, &t);
+            break;
+        case 7:
+            m->committed = !m->committed;
+            qtest_writel(t.qts, d.hdm + HDM_CTRL(0),
+                         m->committed ? CTRL_COMMIT : 0);
+            break;
+        }
+        model_check(m, &t);
+        if (i % 64 == 0) {
+            clear_events(&t, &d);
+        }
+    }
     shut(&t);
 }
 
@@ -1818,7 +2614,7 @@ static void test_fm(void)
                     ==, SUCCESS);
     assert_event(&t, &d, EVENT_FORCED, 1, CHUNK, BLOCK, true);
     assert_event(&t, &d, EVENT_FORCED, 1, CHUNK + 2 * BLOCK, BLOCK, false);
-    g_assert_cmphex(read_file(2, BLOCK), ==, 0);
+    wait_clear(2, BLOCK);
     assert_status(&t, "dcd0", "");
     assert_ok(backend_del(&t, 1));
     assert_ok(backend_del(&t, 2));
@@ -1939,6 +2735,9 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-dcd/static", test_static);
     qtest_add_func("/cxl-dcd/interleave", test_interleave);
     qtest_add_func("/cxl-dcd/border", test_border);
+    qtest_add_func("/cxl-dcd/slots", test_slots);
+    qtest_add_func("/cxl-dcd/detour", test_detour);
+    qtest_add_func("/cxl-dcd/two-decoders", test_two_decoders);
     qtest_add_func("/cxl-dcd/two-devices", test_two_devices);
     qtest_add_func("/cxl-dcd/bad-responses", test_bad_responses);
     qtest_add_func("/cxl-dcd/withdrawn", test_withdrawn);
@@ -1949,9 +2748,18 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-dcd/tags", test_tags);
     qtest_add_func("/cxl-dcd/release", test_release);
     qtest_add_func("/cxl-dcd/media", test_media);
+    qtest_add_func("/cxl-dcd/blocks", test_blocks);
+    qtest_add_func("/cxl-dcd/sanitize", test_sanitize);
+    qtest_add_func("/cxl-dcd/sanitize-much", test_sanitize_much);
+    if (qtest_has_accel("tcg")) {
+        qtest_add_func("/cxl-dcd/code", test_code);
+        qtest_add_func("/cxl-dcd/sanitize-cpu", test_sanitize_cpu);
+    }
+    qtest_add_func("/cxl-dcd/events", test_events);
     qtest_add_func("/cxl-dcd/reset", test_reset);
     qtest_add_func("/cxl-dcd/unplug", test_unplug);
     qtest_add_func("/cxl-dcd/migration", test_migration);
+    qtest_add_func("/cxl-dcd/random", test_random);
     qtest_add_func("/cxl-dcd/fm", test_fm);
     qtest_add_func("/cxl-dcd/memdev", test_memdev);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {

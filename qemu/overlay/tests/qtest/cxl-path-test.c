@@ -326,7 +326,8 @@ static void test_reserve(void)
 }
 
 #define JSON_PXB \
-    "{\"driver\":\"pxb-cxl\",\"id\":\"cxl.0\",\"bus\":\"pcie.0\",\"bus_nr\":12"
+    "{\"driver\":\"pxb-cxl\",\"id\":\"cxl.0\",\"bus\":\"pcie.0\"," \
+    "\"bus_nr\":12"
 #define JSON_RP \
     " -device '{\"driver\":\"cxl-rp\",\"id\":\"rp0\",\"bus\":\"cxl.0\"}'"
 
@@ -345,8 +346,10 @@ static void test_passthrough_property(void)
         { PXB ",hdm_for_passthrough=no" RP(0), false },
         { PXB ",hdm_for_passthrough=off" RP(0), false },
         { PXB RP(0), false },
-        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":true}'" JSON_RP, true },
-        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":false}'" JSON_RP, false },
+        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":true}'" JSON_RP,
+          true },
+        { "-device '" JSON_PXB ",\"hdm_for_passthrough\":false}'" JSON_RP,
+          false },
         { PXB RP(0) " -global pxb-cxl.hdm_for_passthrough=on", true },
     };
 

@@ -239,11 +239,34 @@ def answers(command, function, count=0):
 
 
 CXL_CAP = s.DEVICE_INFO_SIZE
-plain("no CXL flag", lambda device: setattr(device, "flags", s.FLAG_RESET | s.FLAG_PCI))
-plain("not committed by firmware", info(CXL_CAP + 8, "I", 0))
-plain("not below a CXL port", lambda device: None, bus="pcie.0")
-refused("no CXL flag", "cxl=on, but the device is not offered as a CXL device",
-        lambda device: setattr(device, "flags", s.FLAG_RESET | s.FLAG_PCI))
+
+
+def other_interface(device):
+    """Neither flag nor capability, and regions of the same types"""
+    device.flags = s.FLAG_RESET | s.FLAG_PCI
+
+
+def pci(device):
+    """As vfio-pci offers it"""
+    other_interface(device)
+    device.nr_regions = 9
+
+
+def pci_without_memory(device):
+    pci(device)
+    device.config[0x10a] &= ~4
+
+
+plain("no CXL flag", "the device is not offered as a CXL device", pci)
+plain("no CXL flag, and no CXL memory", None, pci_without_memory)
+plain("the kernel's own interface", "the host offers its CXL memory by the interface of vfio-pci",
+      other_interface)
+plain("not committed by firmware", "firmware did not commit the device's HDM decoder",
+      info(CXL_CAP + 8, "I", 0))
+plain("not below a CXL port", "the device is not below a cxl-rp or cxl-downstream port",
+      lambda device: None, bus="pcie.0")
+refused("no CXL flag", "cxl=on, but the device is not offered as a CXL device", pci)
+refused("the kernel's own interface", "bind the device to vfio-cxl-pci", other_interface)
 refused("not committed by firmware", "cxl=on, but firmware did not commit the device's HDM decoder",
         info(CXL_CAP + 8, "I", 0))
 refused("not below a CXL port", "cxl=on, but the device is not below a cxl-rp or cxl-downstream port",

@@ -9,6 +9,7 @@
 #ifndef CXL_DCD_H
 #define CXL_DCD_H
 
+#include "qapi/qapi-types-cxl.h"
 #include "hw/cxl/cxl.h"
 
 /*
@@ -45,6 +46,22 @@ CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
 CXLRetCode cxl_dcd_release_tag(CXLType3Dev *ct3d, uint8_t rid,
                                const uint8_t *tag, const CXLDCDRelease *how,
                                Error **errp);
+
+/* An extent, or part of one, that an event is about; it outlives the device */
+typedef struct CXLDCNotice CXLDCNotice;
+
+CXLDCNotice *cxl_dc_notice_new(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
+                               const uint8_t *tag);
+/* Emit CXL_DYNAMIC_CAPACITY, and free @notice */
+void cxl_dc_notice_send(CXLDCNotice *notice, CxlDynamicCapacityChange change);
+
+/* Emit it for all of a list that is in a range */
+void cxl_dc_notify(CXLType3Dev *ct3d, const CXLDCExtentList *list,
+                   uint64_t dpa, uint64_t len,
+                   CxlDynamicCapacityChange change);
+
+/* Extents, offered or accepted, are lost in a migration; allow it without */
+void cxl_dc_allow_migration(CXLType3Dev *ct3d);
 
 /* The device at a QOM path, which must have dynamic capacity */
 CXLType3Dev *cxl_dcd_find(const char *path, Error **errp);

@@ -50,7 +50,10 @@ CXLRetCode cxl_tagged_claim(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
 /* Whether exactly this extent is offered */
 bool cxl_tagged_offered(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len);
 
-/* The host accepted an extent that is offered: from now on it can be reached */
+/*
+ * The host accepted an extent that is offered: from now on it is in the DPA
+ * space, for whose place in the windows cxl_tagged_update() has to be called.
+ */
 void cxl_tagged_accept(CXLType3Dev *ct3d, uint64_t dpa);
 
 /* Give back the memory of those that the host has not accepted */
@@ -69,19 +72,8 @@ void cxl_tagged_releasing(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
 /* Give back the memory of whole extents */
 void cxl_tagged_drop(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len);
 
-/* HDM decoders have changed, here or on the way here */
+/* HDM decoders have changed, here or on the way here, or extents have */
 void cxl_tagged_update(PCIDevice *d);
-
-/**
- * cxl_tagged_rw: read or write, for the CPU or the device itself
- *
- * Returns: MEMTX_ERROR, with nothing read or written, unless all of the range
- * is in extents that the host has accepted.
- */
-MemTxResult cxl_tagged_rw(CXLType3Dev *ct3d, uint64_t dpa, void *buf,
-                          uint64_t len, bool write);
-MemTxResult cxl_tagged_fill(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
-                            uint8_t value);
 
 typedef struct CXLTaggedStatus {
     HostMemoryBackend *backend;
