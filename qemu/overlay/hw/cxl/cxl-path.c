@@ -52,6 +52,7 @@ static QTAILQ_HEAD(, CXLPath) cxl_paths = QTAILQ_HEAD_INITIALIZER(cxl_paths);
  * @base: first address
  * @path: the endpoint's, or NULL if the place is free
  * @reserved: exists whether or not an endpoint takes it
+ * @committed: decoders have been committed to it since the last reset
  * @next: list of all places
  */
 typedef struct CXLPlace {
@@ -63,6 +64,7 @@ typedef struct CXLPlace {
     hwaddr base;
     CXLPath *path;
     bool reserved;
+    bool committed;
     QTAILQ_ENTRY(CXLPlace) next;
 } CXLPlace;
 
@@ -87,6 +89,18 @@ static void cxl_place_free(CXLPlace *place)
 {
     QTAILQ_REMOVE(&cxl_places, place, next);
     g_free(place);
+}
+
+static CXLPlace *cxl_place_of(const CXLPath *path)
+{
+    CXLPlace *place;
+
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        if (place->path == path) {
+            return place;
+        }
+    }
+    return NULL;
 }
 
 /* Whether the first @nr_hops of @route are those to @place */
@@ -396,7 +410,7 @@ static bool cxl_path_place(CXLPath *path, Error **errp)
 }
 
 /* At the end of a reset, for an endpoint that may come */
-static void cxl_place_commit(const CXLPlace *place)
+static void cxl_place_commit(CXLPlace *place)
 {
     CXLHDMDecoder d = {
         .base = place->base, .size = place->size, .targets = place->port[0],
@@ -412,6 +426,7 @@ static void cxl_place_commit(const CXLPlace *place)
         if (!cxl_hdm_decoder_committed(&other)) {
             cxl_hdm_decoder_set(cache_mem, n, &d);
             cxl_hdm_enable(cache_mem);
+            place->committed = true;
             return;
         }
         n++;
@@ -490,7 +505,7 @@ static bool cxl_path_commit(CXLPath *path, Error **errp)
     trace_cxl_path_commit(path->dev->name, path->base, path->size);
     cxl_path_map(path, path->fw, path->base);
     path->committed = true;
-    path->committed_once = true;
+    cxl_place_of(path)->committed = true;
     return true;
 }
 
@@ -526,10 +541,14 @@ static ResettableState *cxl_firmware_get_state(Object *obj)
 
 static void cxl_firmware_reset_enter(Object *obj, ResetType type)
 {
+    CXLPlace *place;
     CXLPath *path;
 
     QTAILQ_FOREACH(path, &cxl_paths, next) {
         cxl_path_withdraw(path);
+    }
+    QTAILQ_FOREACH(place, &cxl_places, next) {
+        place->committed = false;
     }
 }
 
@@ -723,7 +742,6 @@ bool cxl_path_register(CXLPath *path, Error **errp)
     assert(memory_region_size(path->mr) == path->size);
     path->fw = NULL;
     path->committed = false;
-    path->committed_once = false;
     path->mapped_fw = NULL;
 
     if (!path->size || !QEMU_IS_ALIGNED(path->size, CXL_PATH_ALIGN)) {
@@ -766,20 +784,19 @@ bool cxl_path_register(CXLPath *path, Error **errp)
 
 void cxl_path_unregister(CXLPath *path)
 {
-    CXLPlace *place, *next;
+    CXLPlace *place;
 
     cxl_path_withdraw(path);
     if (!QTAILQ_IN_USE(path, next)) {
         return;
     }
 
-    /* The decoders on the way stay, unless none was ever committed. */
-    QTAILQ_FOREACH_SAFE(place, &cxl_places, next, next) {
-        if (place->path == path) {
-            place->path = NULL;
-            if (!place->reserved && !path->committed_once) {
-                cxl_place_free(place);
-            }
+    /* The decoders on the way stay as they are, and the place with them. */
+    place = cxl_place_of(path);
+    if (place) {
+        place->path = NULL;
+        if (!place->reserved && !place->committed) {
+            cxl_place_free(place);
         }
     }
     path->fw = NULL;

@@ -45,7 +45,6 @@ typedef struct CXLPath CXLPath;
  * @base: first address, valid while @fw is not NULL
  * @committed: every decoder of the path is committed to @base, by
  *             firmware, and @mr is mapped there
- * @committed_once: it was, since cxl_path_register()
  * @mapped_fw: the window that @mr is mapped in, by firmware's commitment or by
  *             software's (see cxl_path_follow()), or NULL
  * @mapped_base: where, valid while @mapped_fw is not NULL
@@ -64,7 +63,6 @@ struct CXLPath {
     CXLFixedWindow *fw;
     hwaddr base;
     bool committed;
-    bool committed_once;
     CXLFixedWindow *mapped_fw;
     hwaddr mapped_base;
     QTAILQ_ENTRY(CXLPath) next;
