@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -68,14 +69,37 @@ static bool device_file(const char *file, const char *text)
 	return vfio_cxl_write_file(path, text);
 }
 
+static bool was_bound;
+
 /* As libvirt hands a device to a driver, "\n" being the one that it had */
 static bool hand_to(const char *override)
 {
 	if (!device_file("driver_override", override))
 		return false;
-	if (*driver_of(vfio_cxl_bdf) && !device_file("driver/unbind", vfio_cxl_bdf))
+	was_bound = *driver_of(vfio_cxl_bdf);
+	if (was_bound && !device_file("driver/unbind", vfio_cxl_bdf))
 		return false;
 	return vfio_cxl_write_file("/sys/bus/pci/drivers_probe", vfio_cxl_bdf);
+}
+
+/*
+ * To the driver under test. Where the CXL core takes the native driver away at this
+ * very moment, drivers_probe finds it still there and does nothing: once more.
+ */
+static bool hand_over(void)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 5; tries++) {
+		if (!hand_to("vfio-cxl-pci"))
+			return false;
+		if (has_driver("vfio-cxl-pci", was_bound ? 10000 : 500))
+			return true;
+		if (was_bound)
+			return false;
+		fprintf(stderr, "# the CXL core was taking the native driver away\n");
+	}
+	return false;
 }
 
 /*
@@ -170,8 +194,7 @@ TEST_F(native, back_and_forth)
 
 	ASSERT_TRUE(hand_back(self->driver));
 	for (turn = 0; turn < TURNS; turn++) {
-		ASSERT_TRUE(hand_to("vfio-cxl-pci"));
-		ASSERT_TRUE(has_driver("vfio-cxl-pci", 10000)) {
+		ASSERT_TRUE(hand_over()) {
 			TH_LOG("turn %u", turn);
 		}
 		ASSERT_EQ(0, open_soon(&dev));
@@ -202,12 +225,30 @@ FIXTURE_SETUP(topology)
 	vfio_cxl_fill(self->p, SZ_2M, 121);
 }
 
+/* Without cxl_acpi no accelerator keeps its driver, and other tests use others. */
 FIXTURE_TEARDOWN_PARENT(topology)
 {
+	char text[32];
+	glob_t found;
+	size_t i;
+
 	if (access("/sys/module/cxl_acpi", F_OK) && system("modprobe cxl_acpi"))
 		fprintf(stderr, "# modprobe cxl_acpi failed\n");
-	if (strcmp(driver_of(vfio_cxl_bdf), "vfio-cxl-pci"))
-		vfio_cxl_bind(vfio_cxl_bdf);
+	if (glob("/sys/bus/pci/devices/*/driver_override", 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++) {
+		char *bdf, *end = strrchr(found.gl_pathv[i], '/');
+		int fd = open(found.gl_pathv[i], O_RDONLY);
+		ssize_t n = read(fd, text, sizeof(text) - 1);
+
+		close(fd);
+		*end = 0;
+		bdf = strrchr(found.gl_pathv[i], '/') + 1;
+		text[n < 0 ? 0 : n] = 0;
+		if (!strcmp(text, "vfio-cxl-pci\n") && !vfio_cxl_bound(bdf))
+			vfio_cxl_bind(bdf);
+	}
+	globfree(&found);
 }
 
 /* The directory of the region at an address, with its name at the end */
