@@ -146,20 +146,23 @@ static int is_root(struct device *dev, const void *unused)
 }
 
 /**
- * vfio_cxl_bind_has_root - whether the CXL core knows a root of the CXL topology
+ * vfio_cxl_bind_has_root - whether the CXL core knows the CXL topology
  *
- * There is none before cxl_acpi has found it. With each driver that binds, as that
- * one does then, the driver core tries deferred probes again.
+ * It does when cxl_acpi has found all of it, and is bound to the device that is
+ * the parent of the root. Host bridges, whose driver binds on the way, are not
+ * enough. With each driver that binds, that one being the last, the driver core
+ * tries deferred probes again.
  *
- * Return: true if so.
+ * Return: true if so. This is a hint: no lock keeps it true.
  */
 bool vfio_cxl_bind_has_root(void)
 {
 	struct device *root = bus_find_device(&cxl_bus_type, NULL, NULL,
 					      is_root);
+	bool found = root && root->parent && device_is_bound(root->parent);
 
 	put_device(root);
-	return root;
+	return found;
 }
 
 /**
