@@ -306,8 +306,37 @@ TEST_F(reset, guest_writes_back)
 
 	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
 	EXPECT_EQ((__u16)before, (__u16)after);
+	/* Caching goes on after a write-back that found it on. */
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_WBI);
+	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
+	EXPECT_EQ((__u16)before, (__u16)after);
 	EXPECT_FALSE(vfio_cxl_faults(p));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 85));
+}
+
+/*
+ * The write-back before a reset leaves the cache on or off, as the guest has it.
+ *
+ * Guards: ctrl2.c vfio_cxl_write_back(); reset.c vfio_cxl_reset_prepare()
+ */
+TEST_F(reset, flr_leaves_cache_as_it_was)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 before, after;
+	__u16 pos;
+
+	if (!(self->cap & DVSEC_CAP_WBI))
+		SKIP(return, "device has no cache write-back");
+	pos = vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) + DVSEC_CTRL2;
+	vfio_cxl_xhost_config(dev->bdf, &before, pos, 2);
+	ASSERT_EQ(0, before & DVSEC_CTRL2_NO_CACHE);
+	ASSERT_TRUE(vfio_cxl_guest_flr(dev));
+	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
+	EXPECT_EQ((__u16)before, (__u16)after);
+	dv_put(dev, DVSEC_CTRL2, DVSEC_CTRL2_NO_CACHE);
+	ASSERT_TRUE(vfio_cxl_guest_flr(dev));
+	vfio_cxl_xhost_config(dev->bdf, &after, pos, 2);
+	EXPECT_EQ((__u16)before | DVSEC_CTRL2_NO_CACHE, (__u16)after);
 }
 
 /* Guards: cxl_reset.c reset_over(), %VFIO_CXL_GATE_RESET_FAILED */
@@ -407,6 +436,40 @@ TEST_F(reset, slow_memory_is_waited_for)
 	EXPECT_EQ(0, vfio_cxl_mem_wait(dev));
 	EXPECT_EQ(0, vfio_cxl_touch(p, false));
 	EXPECT_TRUE(vfio_cxl_same(p, LEN, 95));
+}
+
+/*
+ * A device that is put to sleep before its memory is active is asleep, and no
+ * more: that its decoder cannot be read says nothing about it.
+ *
+ * Guards: settle.c settle_work(), vfio_cxl_is_asleep()
+ */
+TEST_F(reset, asleep_before_memory_is_active)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u16 pm = vfio_cxl_cap_pos(dev, PCI_CAP_ID_PM);
+	struct vfio_device_feature_cxl_mem mem;
+	char *p = vfio_cxl_xtenant(dev, 96);
+	unsigned int i;
+
+	if (!pm)
+		SKIP(return, "device has no PM capability");
+	if (!vfio_cxl_emulate("x-mem-active-delay", "800"))
+		SKIP(return, "needs an emulated device");
+	EXPECT_EQ(DVSEC_STATUS2_DONE, guest_reset(dev, 0));
+	vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 3);
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	ASSERT_EQ(VFIO_CXL_MEM_SUSPENDED | VFIO_CXL_MEM_RESET, mem.reasons);
+	for (i = 0; i < 3000 && mem.reasons & VFIO_CXL_MEM_RESET; i++) {
+		usleep(10000);
+		ASSERT_EQ(0, vfio_cxl_mem_get(dev, &mem));
+	}
+	EXPECT_EQ(VFIO_CXL_MEM_SUSPENDED, mem.reasons);
+	vfio_cxl_expect_closed(_metadata, dev, p);
+	vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 0);
+	EXPECT_EQ(0, vfio_cxl_mem_wait(dev));
+	EXPECT_TRUE(vfio_cxl_same(p, LEN, 96));
+	expect_restored(_metadata, dev, self->before);
 }
 
 /* Guards: the same, settle_timed_out() */

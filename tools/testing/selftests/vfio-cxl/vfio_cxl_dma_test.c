@@ -253,6 +253,47 @@ TEST_F(dma, not_past_close)
 	close(fd);
 }
 
+/* How many dma-bufs the host has, whoever made them; -1 when it does not tell */
+static long nr_dmabufs(void)
+{
+	FILE *f = fopen("/sys/kernel/debug/dma_buf/bufinfo", "r");
+	char line[256];
+	long nr = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Total %ld objects", &nr);
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/*
+ * The driver lets go of a dma-buf that the user has closed when it next makes
+ * one, and of all when the device is closed.
+ *
+ * Guards: dmabuf.c dmabuf_track(), vfio_cxl_dmabuf_close()
+ */
+TEST_F(dma, none_is_left_behind)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	long nr = nr_dmabufs();
+	unsigned int i;
+	int fd;
+
+	if (nr < 0)
+		SKIP(return, "kernel does not list its dma-bufs");
+	for (i = 0; i < 10; i++) {
+		fd = export(dev, dev->dpa.info.index, 0, LEN, 0, 0);
+		ASSERT_LE(0, fd);
+		/* It replaces the one that the fixture made, or the last turn. */
+		EXPECT_EQ(nr, nr_dmabufs());
+		close(fd);
+	}
+	vfio_cxl_close(dev);
+	EXPECT_EQ(nr - 1, nr_dmabufs());
+	ASSERT_EQ(0, vfio_cxl_open(dev, vfio_cxl_bdf));
+}
+
 /*
  * An engine that still works at close, and that no FLR stops, writes nothing into
  * the next tenancy.
