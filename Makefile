@@ -34,6 +34,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make unit         tests of the register models, in user space
 #:   make lint         style and static checks
 #:   make tree         the driver in a kernel tree, built in several ways
+#:   make kernel-series   the driver as patches to mail: scripts/kernel-export DIR
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
 #:   make metal        how CPU caches are flushed without a sign of a hypervisor
@@ -45,7 +46,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 demo-shell: image
 	@scripts/vm-run shell
 
-unit lint kselftest metal nested tree: %:
+unit lint kselftest metal nested tree kernel-series: %:
 	@$(have_python)
 	@scripts/check $@
 
@@ -120,4 +121,4 @@ distclean:
 	rm -rf $(BUILD)
 
 .PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest metal \
-	nested tree setup kernel qemu series-build image modules modules_install clean distclean
+	nested tree kernel-series setup kernel qemu series-build image modules modules_install clean distclean
