@@ -176,7 +176,7 @@ int vfio_cxl_bind_init(void)
 
 	cxl_flush = find_cxl_flush();
 	if (!cxl_flush) {
-		pr_err("this kernel's CXL core has no way to wait for an unbind\n");
+		pr_err("the CXL core has no \"flush\" attribute, cannot wait for unbinds\n");
 		return -EOPNOTSUPP;
 	}
 	unbound_wq = alloc_ordered_workqueue(KBUILD_MODNAME, 0);

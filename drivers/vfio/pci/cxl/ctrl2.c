@@ -62,7 +62,7 @@ int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 			return -ECANCELED;
 		msleep(STATUS2_POLL_MS);
 	} while (!late);
-	dev_err_ratelimited(&pdev->dev, "%s did not end in %u ms: Status2 is %#x\n",
+	dev_err_ratelimited(&pdev->dev, "%s timed out after %u ms: Status2 is %#x\n",
 			    what, limit_ms, val >> 16);
 	return -ETIMEDOUT;
 }

@@ -47,7 +47,7 @@ static int lock_device(struct vfio_cxl_device *cxl)
 		if (READ_ONCE(cxl->cxl_reset.cancel))
 			return -ECANCELED;
 		if (time_after(jiffies, end)) {
-			dev_err_ratelimited(&cxl->core.pdev->dev, "no CXL Reset: other resets have held the device for %u ms\n",
+			dev_err_ratelimited(&cxl->core.pdev->dev, "CXL Reset not started: device busy with other resets for %u ms\n",
 					    DEVICE_LOCK_TIMEOUT_MS);
 			return -EAGAIN;
 		}
@@ -80,10 +80,10 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 	pci_cfg_access_unlock(pdev);
 
 	if (!pci_wait_for_pending_transaction(pdev))
-		pci_warn(pdev, "CXL Reset with transactions pending\n");
+		pci_warn(pdev, "starting CXL Reset with transactions pending\n");
 	rc = pci_dev_reset_iommu_prepare(pdev);
 	if (rc) {
-		pci_err(pdev, "cannot stop the IOMMU for CXL Reset: %d\n", rc);
+		pci_err(pdev, "cannot block DMA for CXL Reset: %d\n", rc);
 		goto out_restore;
 	}
 
@@ -144,7 +144,7 @@ static void reset_over(struct vfio_cxl_device *cxl, int rc)
 	}
 	vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_RESET_FAILED);
 	vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_IN_RESET);
-	dev_err_ratelimited(&cxl->core.pdev->dev, "CXL Reset: error %d; memory stays closed until a reset succeeds\n",
+	dev_err_ratelimited(&cxl->core.pdev->dev, "CXL Reset failed (%d); memory stays inaccessible until a reset succeeds\n",
 			    rc);
 }
 

@@ -212,7 +212,7 @@ void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 		cxl->gate.kaddr = memremap(cxl->mem->hpa.start,
 					   cxl->decoder.size, MEMREMAP_WB);
 		if (!cxl->gate.kaddr) {
-			pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; it stays closed\n",
+			pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; memory stays inaccessible\n",
 				cxl->decoder.size);
 			left = VFIO_CXL_GATE_NO_DECODER;
 		}

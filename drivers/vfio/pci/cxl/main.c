@@ -73,9 +73,9 @@ static int clear_memory(struct vfio_cxl_device *cxl, bool quiet, bool closing)
 		rc = quiet ? vfio_cxl_clear_by_cpu(cxl) : -EAGAIN;
 	cxl->needs_clear = rc;
 	if (rc)
-		pci_err(cxl->core.pdev, "device memory could not be cleared (%d)%s\n",
+		pci_err(cxl->core.pdev, "cannot clear device memory (%d)%s\n",
 			rc, cleared || quiet ? "" :
-			": the device could not be reset");
+			": cannot reset the device");
 	return rc;
 }
 
@@ -93,7 +93,7 @@ static int open_memory(struct vfio_cxl_device *cxl)
 
 	if (!quiet && !vfio_cxl_allow_no_reset &&
 	    !vfio_cxl_can_cxl_reset(cxl, false)) {
-		pci_err(cxl->core.pdev, "cannot be reset, so it may still work for its last user; allow_no_reset=1 if all users trust each other\n");
+		pci_err(cxl->core.pdev, "cannot reset the device, it may still be working for its last user; set allow_no_reset=1 if all users trust each other\n");
 		return -EIO;
 	}
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);

@@ -33,7 +33,7 @@ static int find_dvsecs(struct vfio_cxl_device *cxl)
 			continue;
 		if (cxl->nr_dvsecs == ARRAY_SIZE(cxl->dvsecs))
 			return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
-					     "more than %zu CXL DVSECs\n",
+					     "more than %zu CXL DVSECs are not supported\n",
 					     ARRAY_SIZE(cxl->dvsecs));
 		d = &cxl->dvsecs[cxl->nr_dvsecs++];
 		d->pos = pos;
@@ -43,8 +43,8 @@ static int find_dvsecs(struct vfio_cxl_device *cxl)
 	}
 	if (cxl->dvsec.len < CXL_DVSEC_RANGE2)
 		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "Device DVSEC has %u bytes, too few\n",
-				     cxl->dvsec.len);
+				     "Device DVSEC is %u bytes long, expected at least %u\n",
+				     cxl->dvsec.len, CXL_DVSEC_RANGE2);
 	return 0;
 }
 
@@ -66,7 +66,7 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 			break;
 	if (i == PCI_STD_NUM_BARS)
 		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "component registers at %pa are in no BAR\n",
+				     "component registers at %pa are not in any BAR\n",
 				     &map->resource);
 	if (!comp->hdm_decoder.valid)
 		return dev_err_probe(&pdev->dev, -ENODEV,
@@ -93,7 +93,7 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 	    CXL_CM_PAGE_OFFSET + CXL_CM_PAGE_SIZE ||
 	    cxl->comp.hdm_offset < 4 * nr || cxl->comp.hdm_offset % 4)
 		return dev_err_probe(&pdev->dev, -ENODEV,
-				     "HDM decoders at %#x, %lu bytes, do not fit the register page\n",
+				     "HDM decoders at %#x, %lu bytes, exceed the component register page\n",
 				     cxl->comp.hdm_offset, comp->hdm_decoder.size);
 
 	if (comp->ras.valid &&
@@ -119,7 +119,7 @@ static int check_decoders(struct vfio_cxl_device *cxl)
 
 	if (!nr)
 		return dev_err_probe(dev, -EOPNOTSUPP,
-				     "HDM Decoder Capability %#x: a device has at most %u decoders\n",
+				     "HDM Decoder Capability is %#x, expected at most %u decoders\n",
 				     cap, CXL_HDM_DECODER_MAX);
 
 	for (i = 0; i < nr; i++) {
@@ -178,8 +178,8 @@ static int check_resets(struct vfio_cxl_device *cxl)
 		return 0;
 	if (!vfio_cxl_allow_no_reset)
 		return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
-				     "has no reset that stops it between two users: neither one that the kernel knows nor CXL Reset; allow_no_reset=1 if all users trust each other\n");
-	pci_warn(pdev, "allow_no_reset: what one user started may work on the memory of the next\n");
+				     "no reset can stop the device between users, neither one of the kernel's nor CXL Reset; set allow_no_reset=1 if all users trust each other\n");
+	pci_warn(pdev, "allow_no_reset: work started by one user may access the memory of the next\n");
 	return 0;
 }
 
@@ -213,11 +213,11 @@ static const char *suspect(const struct range *hpa)
 {
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_MEM,
 			      IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT)
-		return "dax_hmem may have it (Soft Reserved): unbind or blacklist that";
+		return "probably by dax_hmem (Soft Reserved), which must be unbound or blocklisted";
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT)
-		return "it is the host's RAM";
-	return "/proc/iomem tells by whom";
+		return "it is system RAM";
+	return "see /proc/iomem";
 }
 
 /* Have the CXL core set the region up, and make its range ours alone. */
@@ -230,7 +230,7 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 
 	if (!vfio_cxl_bind_has_root())
 		return dev_err_probe(dev, -EPROBE_DEFER,
-				     "no CXL root yet, which cxl_acpi finds\n");
+				     "waiting for cxl_acpi to find the CXL root\n");
 	rc = wait_mem_active(cxl);
 	if (rc)
 		return rc;
@@ -242,18 +242,20 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 
 	rc = cxl_set_capacity(&mem->cxlds, cxl->decoder.size);
 	if (rc)
-		return dev_err_probe(dev, rc, "cannot set the capacity\n");
+		return dev_err_probe(dev, rc, "cannot set the capacity to %#llx bytes\n",
+				     cxl->decoder.size);
 
 	cxlmd = devm_cxl_probe_mem(&mem->cxlds, &mem->hpa);
 	if (IS_ERR(cxlmd))
 		return dev_err_probe(dev, PTR_ERR(cxlmd),
-				     "the CXL core finds no region for decoder 0: cxl_acpi and cxl_port must be loaded, every decoder above the device committed, and the region not have been deleted\n");
+				     "the CXL core has no region for decoder 0: check that cxl_acpi and cxl_port are loaded, all upstream decoders are committed and the region was not deleted\n");
 
 	if (mem->hpa.start != cxl->decoder.base ||
 	    range_len(&mem->hpa) != cxl->decoder.size)
 		return dev_err_probe(dev, -ENXIO,
-				     "region %pra is not what decoder 0 maps\n",
-				     &mem->hpa);
+				     "CXL region %pra does not match decoder 0, %#llx bytes at %#llx\n",
+				     &mem->hpa, cxl->decoder.size,
+				     cxl->decoder.base);
 
 	if (!request_mem_region_exclusive(mem->hpa.start, range_len(&mem->hpa),
 					  KBUILD_MODNAME))
@@ -281,18 +283,18 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 
 	/* What is not ours is told in the kernel's log, but is no error. */
 	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL) {
-		pci_info(pdev, "is a CXL memory device (Type 3), which cxl_pci drives\n");
+		pci_info(pdev, "CXL memory devices (Type 3) are not supported, use cxl_pci\n");
 		return -ENODEV;
 	}
 	cxl->dvsec.pos = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
 						   PCI_DVSEC_CXL_DEVICE);
 	if (!cxl->dvsec.pos) {
-		pci_info(pdev, "is not a CXL device: no Device DVSEC\n");
+		pci_info(pdev, "not a CXL device: no Device DVSEC\n");
 		return -ENODEV;
 	}
 	pci_read_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CAP, &cap);
 	if (!(cap & PCI_DVSEC_CXL_MEM_CAPABLE)) {
-		pci_info(pdev, "has no CXL.mem (DVSEC Capability %#x)\n", cap);
+		pci_info(pdev, "not capable of CXL.mem: DVSEC Capability is %#x\n", cap);
 		return -ENODEV;
 	}
 	if (!pcie_is_cxl(pdev)) {
@@ -305,7 +307,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 		return rc;
 	rc = pcim_enable_device(pdev);
 	if (rc)
-		return dev_err_probe(dev, rc, "cannot be enabled\n");
+		return dev_err_probe(dev, rc, "cannot enable the device\n");
 
 	cxl->mem = devm_cxl_dev_state_create(dev, CXL_DEVTYPE_DEVMEM,
 					     pci_get_dsn(pdev), cxl->dvsec.pos,
@@ -326,7 +328,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	/* The CXL core may enable what firmware had not: before and after. */
 	vfio_cxl_state_read_dvsec(cxl);
 	if (!cxl->committed) {
-		pci_info(pdev, "no HDM decoder committed by firmware: no memory regions\n");
+		pci_info(pdev, "no HDM decoder committed by firmware, no memory region\n");
 		return vfio_cxl_state_save(cxl);
 	}
 	rc = check_resets(cxl);

@@ -111,7 +111,7 @@ static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
 {
 	*flags = VM_IO | VM_MIXEDMAP;
 	if (vfio_cxl_unsafe_type1_dma) {
-		dev_notice_once(&cxl->core.pdev->dev, "unsafe_type1_dma: DMA mappings of device memory may outlive its user and reach the next one's data\n");
+		dev_notice_once(&cxl->core.pdev->dev, "unsafe_type1_dma: DMA mappings of device memory may outlive their user and reach the data of the next one\n");
 		*flags = VM_PFNMAP;
 	} else if (kvm_wants_pfnmap()) {
 		if (!vfio_iommufd_device_ictx(&cxl->core.vdev))

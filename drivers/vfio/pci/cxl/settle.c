@@ -48,7 +48,7 @@ static bool settle_timed_out(struct vfio_cxl_device *cxl, u32 size_lo)
 	if (time_before(jiffies, cxl->gate.settle_from +
 			msecs_to_jiffies(limit)))
 		return false;
-	pci_err(cxl->core.pdev, "memory not active after %u ms: Range 1 Size Low is %#x\n",
+	pci_err(cxl->core.pdev, "memory not active after %u ms, stays inaccessible: Range 1 Size Low is %#x\n",
 		limit, size_lo);
 	return true;
 }

@@ -132,8 +132,8 @@ static bool decoder_restore(struct vfio_cxl_device *cxl)
 	vfio_cxl_decoder_read(cxl, 0, &now);
 	if (decoder_same(&now, want))
 		return true;
-	pci_err(pdev, "decoder 0 cannot be restored: base %s, size %#llx, Control %#x, Global Control %#x; expected size %#llx, Control %#x, Global Control %#x; memory stays closed\n",
-		now.base == want->base ? "as before" : "lost", now.size,
+	pci_err(pdev, "decoder 0 cannot be restored: base %s, size %#llx, Control %#x, Global Control %#x; expected size %#llx, Control %#x, Global Control %#x; memory stays inaccessible\n",
+		now.base == want->base ? "as at bind" : "lost", now.size,
 		now.ctrl, now.global, want->size, want->ctrl, want->global);
 	return false;
 }
@@ -281,11 +281,11 @@ bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl)
 	pci_read_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CTRL, &ctrl);
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (PCI_POSSIBLE_ERROR(ctrl) || PCI_POSSIBLE_ERROR(cmd)) {
-		pci_err(pdev, "device does not answer; memory stays closed\n");
+		pci_err(pdev, "device does not respond; memory stays inaccessible\n");
 		return false;
 	}
 	if (!bar_is_set(cxl)) {
-		pci_err(pdev, "config space was lost; memory stays closed\n");
+		pci_err(pdev, "config space was lost; memory stays inaccessible\n");
 		return false;
 	}
 	if (ctrl != cxl->dvsec.ctrl) {
@@ -295,7 +295,7 @@ bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl)
 				     &ctrl);
 	}
 	if (ctrl != cxl->dvsec.ctrl) {
-		pci_err(pdev, "DVSEC Control is %#x, expected %#x; memory stays closed\n",
+		pci_err(pdev, "DVSEC Control is %#x, expected %#x; memory stays inaccessible\n",
 			ctrl, cxl->dvsec.ctrl);
 		return false;
 	}

@@ -130,7 +130,7 @@ result "$([ "$(driver_of "$bdf")" = $driver ] && echo y)" "$bdf: bound"
 
 plain=${VFIO_CXL_PLAIN_BDF:-$(first is_plain)}
 if [ -n "$plain" ]; then
-	refuse "$plain" "plain PCI device" "is not a CXL device"
+	refuse "$plain" "plain PCI device" "not a CXL device"
 else
 	skip "plain PCI device" "there is none; VFIO_CXL_PLAIN_BDF names one"
 fi
@@ -152,7 +152,7 @@ none=$VFIO_CXL_NO_RESET_BDF
 if [ -n "$none" ]; then
 	allow=/sys/module/vfio_cxl_pci/parameters/allow_no_reset
 	echo >"$pci/$none/reset_method"
-	refuse "$none" "no reset" "no reset that stops it"
+	refuse "$none" "no reset" "no reset can stop the device"
 	echo 1 >$allow
 	echo $driver >"$pci/$none/driver_override"
 	echo "$none" >/sys/bus/pci/drivers_probe
