@@ -77,8 +77,12 @@ static bool hand_to(const char *override)
 	if (!device_file("driver_override", override))
 		return false;
 	was_bound = *driver_of(vfio_cxl_bdf);
-	if (was_bound && !device_file("driver/unbind", vfio_cxl_bdf))
-		return false;
+	if (was_bound && !device_file("driver/unbind", vfio_cxl_bdf)) {
+		/* The CXL core may have been quicker. */
+		was_bound = *driver_of(vfio_cxl_bdf);
+		if (was_bound)
+			return false;
+	}
 	return vfio_cxl_write_file("/sys/bus/pci/drivers_probe", vfio_cxl_bdf);
 }
 
