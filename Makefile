@@ -39,6 +39,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make kselftest    the tests of the driver, in the host VM
 #:   make metal        how CPU caches are flushed without a sign of a hypervisor
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
+#:   make docs         docs/ and the driver's page, as HTML in build/docs
 #:   make bench        figures against plain vfio-pci and against the limit
 #:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
 #:   make check-debug  the tests and more, on a kernel that looks for faults
@@ -52,6 +53,11 @@ unit lint kselftest metal nested tree kernel-series: %:
 
 fuzz:
 	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
+
+docs:
+	@[ -x /usr/bin/sphinx-build ] || scripts/setup --also python3-sphinx
+	@/usr/bin/sphinx-build -q -W -b html docs $(BUILD)/docs
+	@echo "docs: $(BUILD)/docs/index.html"
 
 bench:
 	@$(have_python)
@@ -120,5 +126,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest metal \
+.PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest metal \
 	nested tree kernel-series setup kernel qemu series-build image modules modules_install clean distclean
