@@ -56,7 +56,7 @@ fuzz:
 
 docs:
 	@[ -x /usr/bin/sphinx-build ] || scripts/setup --also python3-sphinx
-	@/usr/bin/sphinx-build -q -W -b html docs $(BUILD)/docs
+	@/usr/bin/sphinx-build -q -E -W -b html docs $(BUILD)/docs
 	@echo "docs: $(BUILD)/docs/index.html"
 
 bench:

@@ -39,17 +39,17 @@
 #define HDM_SIZE_LO		0x18
 #define HDM_SIZE_HI		0x1c
 #define HDM_CTRL		0x20
-#define  HDM_LOCK		(1 << 8)
-#define  HDM_COMMIT		(1 << 9)
-#define  HDM_COMMITTED		(1 << 10)
+#define  HDM_LOCK		0x100
+#define  HDM_COMMIT		0x200
+#define  HDM_COMMITTED		0x400
 
 /* Device DVSEC: CXL r4.0 sec 8.1.3 */
 #define DVSEC_CAP		0x0a
-#define  DVSEC_CAP_RESET	(1 << 7)
+#define  DVSEC_CAP_RESET	0x80
 #define DVSEC_CTRL2		0x10
-#define  DVSEC_CTRL2_RESET	(1 << 2)
+#define  DVSEC_CTRL2_RESET	0x4
 #define DVSEC_STATUS2		0x12
-#define  DVSEC_STATUS2_DONE	(1 << 1)
+#define  DVSEC_STATUS2_DONE	0x2
 
 /* The engine of QEMU's cxl-type2 */
 #define ENGINE_BAR		2
@@ -60,8 +60,8 @@
 #define ENGINE_COMMAND		0x40
 #define  ENGINE_COPY_OUT	2
 #define ENGINE_STATUS		0x48
-#define  ENGINE_BUSY		(1 << 0)
-#define  ENGINE_ERROR		(1 << 2)
+#define  ENGINE_BUSY		0x1
+#define  ENGINE_ERROR		0x4
 
 /* Room for an info struct and its capabilities */
 union info {
@@ -79,7 +79,7 @@ static __u64 closures;			/* as of the last look */
 
 static unsigned int tests;
 
-static void ok(const char *what)
+static void passed(const char *what)
 {
 	printf("ok %u - %s\n", ++tests, what);
 	fflush(stdout);
@@ -172,7 +172,7 @@ static void open_device(const char *bdf)
 	attach.pt_id = ioas;
 	if (ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		fail("cannot attach to the IOAS");
-	ok("opened, with an address space for DMA");
+	passed("opened, with an address space for DMA");
 }
 
 /* 2. Is this a CXL device, and is its memory there? */
@@ -188,7 +188,7 @@ static __u32 check_device(void)
 	cap = find_cap(&info, info.device.cap_offset, VFIO_DEVICE_INFO_CAP_CXL);
 	if (!cap || !(cap->flags & VFIO_CXL_CAP_FIRMWARE_COMMITTED))
 		fail("firmware did not commit its memory");
-	ok("a CXL device whose memory firmware committed");
+	passed("a CXL device whose memory firmware committed");
 	return info.device.num_regions;
 }
 
@@ -231,19 +231,24 @@ static void find_regions(__u32 nr)
 		fail("decoder 0 has another size than the region, %#llx", dpa.size);
 	printf("# %#llx bytes of device memory; page in BAR %u at %#llx\n", dpa.size, where->bar,
 	       (__u64)where->offset);
-	ok("memory and register page");
+	passed("memory and register page");
+}
+
+static __u64 pattern(__u64 n)
+{
+	return n * 0x9e3779b97f4a7c15ULL;
 }
 
 static void fill(char *p, __u64 seed)
 {
 	for (__u64 i = 0; i < CHUNK; i += 8)
-		*(volatile __u64 *)(p + i) = (seed + i) * 0x9e3779b97f4a7c15ULL;
+		__atomic_store_n((__u64 *)(p + i), pattern(seed + i), __ATOMIC_RELAXED);
 }
 
-static bool same(const char *p, __u64 seed)
+static bool same(char *p, __u64 seed)
 {
 	for (__u64 i = 0; i < CHUNK; i += 8)
-		if (*(volatile __u64 *)(p + i) != (seed + i) * 0x9e3779b97f4a7c15ULL)
+		if (__atomic_load_n((__u64 *)(p + i), __ATOMIC_RELAXED) != pattern(seed + i))
 			return false;
 	return true;
 }
@@ -262,13 +267,14 @@ static void map_memory(void)
 	if (room == MAP_FAILED)
 		fail("no address space");
 	p = room + (-(__u64)room & (align - 1));
-	memory = mmap(p, dpa.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device, dpa.offset);
+	memory = mmap(p, dpa.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, device,
+		      dpa.offset);
 	if (memory == MAP_FAILED)
 		fail("cannot map the memory");
 	fill(memory, 1);
 	fill(memory + dpa.size - CHUNK, 2);
 	if (!(dpa.flags & VFIO_REGION_INFO_FLAG_READ)) {
-		ok("mapped");
+		passed("mapped");
 		return;
 	}
 	copy = malloc(CHUNK);
@@ -276,7 +282,7 @@ static void map_memory(void)
 	    pread(device, copy, CHUNK, dpa.offset + dpa.size - CHUNK) != CHUNK || !same(copy, 2))
 		fail("read() does not find what was written to the mapping");
 	free(copy);
-	ok("mapped; read() finds at both ends what the mapping wrote");
+	passed("mapped; read() finds at both ends what the mapping wrote");
 }
 
 /* 5. What firmware does: BASE, then COMMIT and LOCK, and see that it took. */
@@ -293,7 +299,7 @@ static void commit_decoder(void)
 	put(&regs, hdm + HDM_BASE_HI, 4, 0x77);
 	if ((get(&regs, hdm + HDM_BASE_HI, 4) << 32 | get(&regs, hdm + HDM_BASE_LO, 4)) != GPA)
 		fail("BASE is not the guest's address");
-	ok("decoder 0 committed to the guest's address, and locked");
+	passed("decoder 0 committed to the guest's address, and locked");
 }
 
 static int mem_feature(__u32 op, struct vfio_device_feature_cxl_mem *mem)
@@ -322,7 +328,7 @@ static void watch_gate(void)
 	if (mem_feature(VFIO_DEVICE_FEATURE_GET, &mem) < 0 || mem.reasons)
 		fail("the memory cannot be reached: reasons %#x", mem.reasons);
 	closures = mem.closures;
-	ok("the state of the memory has an eventfd");
+	passed("the state of the memory has an eventfd");
 }
 
 /*
@@ -411,7 +417,7 @@ static void use_dma(const char *when)
 	memset(memory + 4 * CHUNK, 0, CHUNK);
 	if (!engine_copies(GPA + 4 * CHUNK) || !same(memory + 4 * CHUNK, 3 + closures))
 		fail("the device cannot write to its memory by the IOAS");
-	ok(when);
+	passed(when);
 }
 
 static __u16 find_dvsec(void)
@@ -477,23 +483,23 @@ static void follow_gate(void)
 	}
 	if (!(get(&regs, hdm + HDM_CTRL, 4) & HDM_COMMITTED))
 		fail("decoder 0, though locked, is lost");
-	ok(what);
+	passed(what);
 	use_dma("DMA after the reset, mapped again");
 }
 
 /* 9. The guest's system reset: memory and decoder are as for a new guest. */
-static void reset(void)
+static void system_reset(void)
 {
 	if (ioctl(device, VFIO_DEVICE_RESET))
 		fail("VFIO_DEVICE_RESET");
 	if (get(&regs, hdm + HDM_CTRL, 4) & HDM_COMMITTED)
 		fail("decoder 0 is still committed");
-	ok("reset: decoder 0 is to be committed again");
+	passed("reset: decoder 0 is to be committed again");
 	commit_decoder();
 	fill(memory, 12);
 	if (!same(memory, 12))
 		fail("the mapping is not usable");
-	ok("the same mapping is usable after the reset");
+	passed("the same mapping is usable after the reset");
 }
 
 int main(int argc, char **argv)
@@ -512,7 +518,7 @@ int main(int argc, char **argv)
 	watch_gate();
 	use_dma("DMA to the memory by a dma-buf");
 	follow_gate();
-	reset();
+	system_reset();
 	printf("1..%u\n", tests);
 	/* Closing revokes everything, and clears the memory. */
 	return 0;
