@@ -19,11 +19,11 @@ help:
 #:   make check        all tests; the last line is the count
 #:
 demo:
-	@scripts/demo
+	@tests/demo
 
 check:
 	@$(have_python)
-	@scripts/check $(STAGES)
+	@tests/run $(STAGES)
 
 # What says which stage is running is Python, and a fresh system has none.
 have_python := command -v python3 >/dev/null || scripts/setup
@@ -45,11 +45,11 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make check-debug  the tests and more, on a kernel that looks for faults
 #:   make check-arm64  the demo and the driver's tests, on Arm machines
 demo-shell: image
-	@scripts/vm-run shell
+	@tests/vm-run shell
 
 unit lint kselftest metal nested tree kernel-series: %:
 	@$(have_python)
-	@scripts/check $@
+	@tests/run $@
 
 fuzz:
 	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
@@ -61,19 +61,19 @@ docs:
 
 bench:
 	@$(have_python)
-	@scripts/bench
+	@tests/bench/run.py
 
 check-asan:
 	@$(have_python)
-	@scripts/check asan
+	@tests/run asan
 
 check-debug:
 	@$(have_python)
-	@scripts/check debug
+	@tests/run debug
 
 check-arm64:
 	@$(have_python)
-	@ARCH=arm64 scripts/check
+	@ARCH=arm64 tests/run
 
 #:   make setup        install the Debian packages that the rest needs
 #:   make kernel       build/kernel: the pinned Linux
@@ -84,27 +84,27 @@ setup:
 	@scripts/setup
 
 kernel: setup
-	@scripts/kernel-build
+	@scripts/build-kernel
 
 qemu: setup
-	@scripts/qemu-build
+	@scripts/build-qemu
 
 series-build: setup
-	@scripts/series-build $(if $(FROM),--from $(FROM))
+	@tests/meta/qemu-series-build $(if $(FROM),--from $(FROM))
 
 image: kernel qemu
-	@scripts/programs
-	@scripts/image
+	@scripts/build-programs
+	@scripts/build-images
 #:
 #: For a real host (KDIR: its kernel's build directory, Linux 7.3 or newer):
 #:
 #:   make modules KDIR=/lib/modules/$(uname -r)/build
 #:   make modules_install KDIR=...
 modules:
-	@scripts/modules $(KDIR) modules
+	@scripts/build-modules $(KDIR) modules
 
 modules_install: modules
-	@scripts/modules $(KDIR) modules_install
+	@scripts/build-modules $(KDIR) modules_install
 
 #:
 #:   make clean        remove build/, but not the sources unpacked in it

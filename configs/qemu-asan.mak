@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the tests of CXL passthrough need, and little more: scripts/qemu-build --asan.
+# What the tests of CXL passthrough need, and little more: scripts/build-qemu --asan.
 CONFIG_Q35=y
 CONFIG_CXL=y
 CONFIG_CXL_MEM_DEVICE=y

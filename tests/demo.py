@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The whole chain: host VM, vfio-cxl-pci, QEMU in it, guest; proved by content.
 
-    scripts/demo.py            tell it as it happens, and a verdict at the end
-    scripts/demo.py --tap      the same as TAP
+    tests/demo.py              tell it as it happens, and a verdict at the end
+    tests/demo.py --tap        the same as TAP
 
 A guest writes a random pattern all over the device memory, by the address at
 which its own CXL core found it. The same bytes, and no others, must then be in
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from vm import ENGINE_STEPS, PATTERN, HostVM, VMError
 
 BYTES = 8 << 20

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests with accelerators in every arrangement and at every time; TAP.
 
-    scripts/nested-test [SCENARIO...]
+    tests/nested.py [SCENARIO...]
 
 One host VM with two emulated accelerators, each with a file behind its memory;
 in it one guest after the other. What a scenario says about memory is proved by
-content, as in scripts/demo.py. RESETS=N resets the guest N times instead of a
+content, as in tests/demo.py. RESETS=N resets the guest N times instead of a
 few.
 """
 
@@ -16,7 +16,7 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from vm import RUN, HostVM, VMError
 
 SIZE = 256 << 20

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 The parts of make bench that count instructions, in a host VM in which that is
-what time is. Each takes a Bench: see scripts/bench.
+what time is. Each takes a Bench: see tests/bench/run.py.
 """
 
 import re
@@ -88,7 +88,7 @@ def start_qemu(b, devices, prefix, before=""):
         if n:
             args.append(f"-device cxl-rp,port={n},bus=cxl.1,id=rp{n},chassis=0,slot={n + 2}")
         args.append(f"-device vfio-pci,host={device},bus=rp{n}")
-    return b.run(f"start {QMP} {before} guest none '' -S -m 64M -qmp stdio {' '.join(args)}", prefix)
+    return b.run(f"start {QMP} {before} start-guest none '' -S -m 64M -qmp stdio {' '.join(args)}", prefix)
 
 
 def scale(b):
@@ -137,7 +137,7 @@ def boot(b):
     got = {}
     for kind, device in (("none", "none"), ("ours", b.small[0]), ("plain", b.plain)):
         got[kind] = b.run("start '' 'guest: up' env GUEST_PORTS=/none GUEST_MACHINE=memory-backend=ram "
-                          f"guest {device} '' {ram}", f"boot.{kind}")
+                          f"start-guest {device} '' {ram}", f"boot.{kind}")
     for unit, what in (("instructions", "work"), ("ns", "time")):
         ours, limit = got["ours"][what], got["none"][what]
         b.row(f"{what}: guest with the device ÷ without", unit, ours, limit, limit, at_most=1.03)

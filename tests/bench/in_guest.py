@@ -2,12 +2,12 @@
 """
 The parts of make bench with a running guest, and those that are about time:
 of these only ratios of what is measured by turns mean anything. Each takes a
-Bench: see scripts/bench.
+Bench: see tests/bench/run.py.
 """
 
 import time
 
-from bench_parts import count_calls, name_of
+from counted import count_calls, name_of
 
 # What makes KVM leave the guest because of the memory that it uses
 BY_MEMORY = ("pf_fixed", "pf_emulate", "pf_mmio_spte_created")

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures against plain vfio-pci and against the limit: what "make bench" runs.
 
-    scripts/bench [PART...]         build what it needs, measure, print a table; leave
-                                    results.json and plots in build/bench
-    scripts/bench --tap --quick     TAP, of what is built: whether any deterministic
-                                    count is more than 5 % worse than the baseline
-    scripts/bench --quick --record  make this the baseline
+    tests/bench/run.py [PART...]         build what it needs, measure, print a table; leave
+                                         results.json and plots in build/bench
+    tests/bench/run.py --tap --quick     TAP, of what is built: whether any deterministic
+                                         count is more than 5 % worse than the baseline
+    tests/bench/run.py --quick --record  make this the baseline
 
 Most of it counts instructions: in a host VM in which one takes 1 ns of the
-machine's time, whatever else this machine does. Documentation/bench.rst has the
+machine's time, whatever else this machine does. docs/benchmarks.rst has the
 method, and what the numbers mean.
 """
 
@@ -21,14 +21,14 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import bench_guest
-import bench_parts
-import bench_plots
-from bench_results import Results, compare
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+import counted
+import in_guest
+import plots
+from results import Results, compare
 from vm import ARCH, BUILD, TOP, HostVM, VMError
 
-BASELINE = os.path.join(TOP, "tools", "testing", "vfio-cxl", "bench", "baseline.json")
+BASELINE = os.path.join(TOP, "tests", "bench", "baseline.json")
 OUT = os.path.join(BUILD, "bench")
 GIB = 1 << 30
 SMALL = 256 << 20
@@ -38,10 +38,10 @@ NOTES = """In "Bind, open, …" ours is the largest of all sizes, peer the small
 
 BUILDS = [
     ("setup", "install missing packages", "1 min / 0 s"),
-    ("kernel-build", "build the kernel of both machines", "8 min / 0 s"),
-    ("qemu-build", "build QEMU with the patches", "6 min / 0 s"),
-    ("programs", "build driver and tests", "1 min / 20 s"),
-    ("image", "pack the images", "5 s"),
+    ("build-kernel", "build the kernel of both machines", "8 min / 0 s"),
+    ("build-qemu", "build QEMU with the patches", "6 min / 0 s"),
+    ("build-programs", "build driver and tests", "1 min / 20 s"),
+    ("build-images", "pack the images", "5 s"),
 ]
 
 
@@ -55,17 +55,17 @@ class Part:
 
 
 COUNTED = [
-    Part(bench_parts.faults, "Faults", "15 s", quick=True),
-    Part(bench_parts.regs, "Register access by the device file", "1 s", quick=True),
-    Part(bench_parts.life, "Bind, open, map, reset, close", "10 s", quick=True),
-    Part(bench_parts.scale, "Start of QEMU, devices", "1 min", quick=True),
-    Part(bench_parts.calls, "System calls of QEMU from start until the guest could run", "15 s", quick=True),
-    Part(bench_parts.boot, "Boot", "2 min"),
-    Part(bench_guest.use, "Guest that uses device memory, in instructions", "3 min"),
+    Part(counted.faults, "Faults", "15 s", quick=True),
+    Part(counted.regs, "Register access by the device file", "1 s", quick=True),
+    Part(counted.life, "Bind, open, map, reset, close", "10 s", quick=True),
+    Part(counted.scale, "Start of QEMU, devices", "1 min", quick=True),
+    Part(counted.calls, "System calls of QEMU from start until the guest could run", "15 s", quick=True),
+    Part(counted.boot, "Boot", "2 min"),
+    Part(in_guest.use, "Guest that uses device memory, in instructions", "3 min"),
 ]
 TIMED = [
-    Part(bench_guest.clear, "Clearing device memory, in time", "1 min"),
-    Part(bench_guest.bandwidth, "Guest that uses device memory, in time", "1 min"),
+    Part(in_guest.clear, "Clearing device memory, in time", "1 min"),
+    Part(in_guest.bandwidth, "Guest that uses device memory, in time", "1 min"),
 ]
 
 
@@ -217,7 +217,7 @@ def main():
     print(results.table(), NOTES, sep="\n\n")
     path = os.path.join(OUT, "results.json")
     results.save(path)
-    print(f"\n{path}", *bench_plots.draw(results.raw, OUT), sep="\n")
+    print(f"\n{path}", *plots.draw(results.raw, OUT), sep="\n")
     return 0
 
 

@@ -11,7 +11,7 @@ import struct
 import time
 
 import server as s
-from bench import Bench, case, check
+from fixture import Bench, case, check
 from machine import EP_BUS, PMCSR
 from server import Fault, Gate
 

@@ -11,7 +11,7 @@ import os
 import struct
 
 import server as s
-from bench import Bench, case, check
+from fixture import Bench, case, check
 from machine import MMIO, WINDOW_SIZE
 from server import SIZE, Fault, Vanish
 

@@ -24,7 +24,7 @@ import traceback
 import gate                     # pylint: disable=unused-import # its cases
 import guest                    # pylint: disable=unused-import # its cases
 import server as s
-from bench import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED
+from fixture import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED
 from machine import EP_BUS, PMCSR, WINDOW_SIZE
 from server import SIZE, Device, Fault, Vanish
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Talking to a machine: commands to its /init (see vm-files/init), and QMP."""
+"""Talking to a machine: commands to its /init (see tests/vm/init), and QMP."""
 
 import json
 import os

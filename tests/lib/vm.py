@@ -28,7 +28,7 @@ import time
 
 from channels import QMP, Machine, VMError, connect
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 ARCH = os.environ.get("ARCH") or "x86_64"
 if ARCH == "arm64":
@@ -46,7 +46,7 @@ RUN = os.path.join(BUILD, "run")
 PATTERN = os.path.join(BUILD, "pattern")
 IMAGES = os.path.join(BUILD, "images")
 
-# What the self-test of the guest's driver, tools/testing/vfio-cxl/accel, does
+# What the self-test of the guest's driver, tests/programs/cxl_accel, does
 ENGINE_STEPS = 6
 
 # What a kernel says when it finds a fault in itself.
@@ -240,7 +240,7 @@ class HostVM(Machine):
         """
         words = " ".join("'" + a.replace("'", r"'\''") + "'" for a in (bdf, "") + qemu_args)
         for left in reversed(range(tries)):
-            self.sh(f"{env} guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
+            self.sh(f"{env} start-guest {words} >/tmp/guest.log 2>&1 & echo $! >/tmp/guest.pid")
             self.guest_runs = True
             try:
                 return self._wait_for_start(timeout)

@@ -163,6 +163,6 @@ int main(int argc, char **argv)
 		if (argc > 1 && !strcmp(argv[1], commands[i].name) &&
 		    argc - 1 >= commands[i].argc)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "usage: see the files in tools/testing/vfio-cxl/bench\n");
+	fprintf(stderr, "usage: see the files in tests/bench/src\n");
 	return 2;
 }

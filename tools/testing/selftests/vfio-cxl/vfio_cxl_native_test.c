@@ -5,7 +5,7 @@
  * go and come, and decoders that firmware did not lock.
  *
  * VFIO_CXL_NATIVE_DRIVER names the native driver (and its module), which is
- * cxl_accel of tools/testing/vfio-cxl/accel otherwise.
+ * cxl_accel of tests/programs/cxl_accel otherwise.
  */
 #include <dirent.h>
 #include <fcntl.h>
