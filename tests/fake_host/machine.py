@@ -4,10 +4,12 @@
 One CXL root port, rp0, on bus 12, and one fixed memory window of 4 GiB.
 """
 
+import ctypes
 import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 
@@ -85,9 +87,12 @@ class Machine:
         environment["LSAN_OPTIONS"] = f"exitcode=99:suppressions={suppressions}:print_suppressions=0"
         self.stderr = open(os.path.join(directory, "stderr"), "w+", encoding="utf-8",
                            errors="replace")
+        libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
-            env=environment, pass_fds=(self.qtest.other.fileno(), self.monitor.other.fileno()))
+            env=environment, pass_fds=(self.qtest.other.fileno(), self.monitor.other.fileno()),
+            # Die with this process, however that ends (1 is PR_SET_PDEATHSIG).
+            preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))
         self.qtest.other.close()
         self.monitor.other.close()
 

@@ -8,21 +8,23 @@ server.py plays device and kernel, over vfio-user, to the passthrough code that
 vfio-pci uses too. A good device must work. One that gives a wrong answer must
 be refused, with one error that names what is wrong; or, where that shows only
 when the machine is reset, must stay uncommitted, with nothing in the window.
-Never may QEMU crash, leak, hang, or have a sanitizer complain.
+Never may QEMU crash, leak, hang, or have a sanitizer complain. A case that takes
+more than LIMIT seconds has failed.
 """
 
-import concurrent.futures
 import errno
 import os
 import random
+import re
 import struct
+import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
 import gate                     # pylint: disable=unused-import # its cases
 import guest                    # pylint: disable=unused-import # its cases
+import pool
 import server as s
 from fixture import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED
 from machine import EP_BUS, PMCSR, WINDOW_SIZE
@@ -31,13 +33,14 @@ from server import SIZE, Device, Fault, Vanish
 JOBS = int(os.environ.get("JOBS", "2"))
 ROUNDS = int(os.environ.get("ROUNDS", "200"))
 SEED = int(os.environ.get("SEED", "1"))
+LIMIT = float(os.environ.get("LIMIT", "180"))
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 
 # ---------------------------------------------------------------- good devices
 
-def works(directory, change=lambda device: None, window=WINDOW_SIZE, **more):
+def works(directory, change=lambda device: None, window=WINDOW_SIZE, warning=None, **more):
     bench = Bench(directory)
     try:
         change(bench.device)
@@ -49,7 +52,8 @@ def works(directory, change=lambda device: None, window=WINDOW_SIZE, **more):
             machine.system_reset()
             check(bench.device.resets > resets, "the device was not reset")
             bench.works(machine.window())
-        check(not machine.errors(), machine.said())
+        said = machine.errors()
+        check(len(said) == (warning is not None) and (not warning or warning in said[0]), machine.said())
         bench.good_end()
     finally:
         bench.close()
@@ -341,6 +345,38 @@ def all_ones(device):
     device.config[:] = b"\xff" * len(device.config)
 
 
+def config(offset, fmt, value, msix=False):
+    def change(device):
+        if msix:
+            device.add_msix()
+        struct.pack_into("<" + fmt, device.config, offset, value)
+    return change
+
+
+def bar_size(size):
+    return lambda device: vars(device.regions[4]).update(size=size)
+
+
+MSIX_CAP = 0x8c
+for kind in (1, 2, 0x7f):
+    refused(f"header type {kind}", f"config space has header type {kind}, expected 0",
+            config(0x0e, "B", kind))
+for pin in (5, 0x80, 0xff):
+    refused(f"interrupt pin {pin}", f"config space has interrupt pin {pin}, expected at most 4",
+            config(0x3d, "B", pin))
+for size in (1, 0x30, 0x1800, (1 << 63) + 1, (1 << 64) - 1):
+    if size & size - 1:
+        refused(f"a BAR of {size:#x} bytes", f"BAR 4 has {size:#x} bytes, not a power of two", bar_size(size))
+for bir in (6, 7):
+    refused(f"MSI-X table in BAR {bir}", f"invalid MSI-X BIR, table_bar={bir} pba_bar=4",
+            config(MSIX_CAP + 4, "I", bir, msix=True))
+    refused(f"MSI-X PBA in BAR {bir}", f"invalid MSI-X BIR, table_bar=4 pba_bar={bir}",
+            config(MSIX_CAP + 8, "I", bir, msix=True))
+refused("MSI-X PBA beyond its BAR", "MSIX PBA outside of specified BAR",
+        config(MSIX_CAP + 8, "I", 0x2004, msix=True))
+good("a ROM BAR of a size that cannot be", config(0x30, "I", 0xffffff00 << 16 & 0xffffffff | 0x800),
+     warning="not a power of two: no option ROM")
+
 for how, which, problem in (
         ("a capability that leads to itself", capability_to_itself, "capability list has no end"),
         ("the last capability leads to the first", last_capability_to_first,
@@ -353,6 +389,70 @@ for how, which, problem in (
          "extended capability at 0x40 is outside"),
         ("config space that is all ones", all_ones, "config space reads all ones")):
     refused(how, problem, which, modes=("on", "auto"))
+
+# ---------------------------------------------------------------- interrupts
+
+def irq(index, position, *values):
+    """Overwrite 32-bit words of the IRQ info, which are argsz, flags, index and count"""
+    def change(device):
+        def mangle(this, data):
+            if this == index:
+                struct.pack_into(f"<{len(values)}I", data, 4 * position, *values)
+        device.mangle_irq = mangle
+    return change
+
+
+def no_irq(index, code):
+    def change(device):
+        def mangle(this, _data):
+            if this == index:
+                raise Vanish if code is None else Fault(code)
+        device.mangle_irq = mangle
+    return change
+
+
+def short_irq(index, length):
+    def change(device):
+        def mangle(this, data):
+            if this == index:
+                del data[length:]
+        device.mangle_irq = mangle
+    return change
+
+
+def with_msix(change):
+    return lambda device: (device.add_msix(), change(device))
+
+
+ARGSZ, FLAGS, INDEX, COUNT = range(4)
+for number, text in ((0, "unexpected number of irqs 0"), (2, "unexpected number of irqs 2"),
+                     (51, "invalid reply"), (0xffffffff, "invalid reply")):
+    refused(f"{number} kinds of interrupts", text,
+            lambda device, number=number: setattr(device, "nr_irqs", number))
+for code in (errno.EINVAL, errno.EIO):
+    refused(f"no info of MSI-X: {os.strerror(code)}",
+            f"failed to get MSI-X irq info: {os.strerror(code)}", with_msix(no_irq(s.MSIX, code)),
+            modes=BOTH if code == errno.EIO else ("on",))
+refused("the server ends at the info of MSI-X", "vfio vfio-user:", lines=None,
+        change=with_msix(no_irq(s.MSIX, None)), **{"x-msg-timeout": 500})
+# The device works without one of these, and the user is told of the first.
+NO_RECOVERY = "Could not enable error recovery for the device"
+for index, what in ((s.MSIX, "MSI-X"), (s.ERR_IRQ, "errors"), (s.REQ_IRQ, "requests")):
+    for field, word in ((COUNT, 0), (COUNT, 2), (COUNT, 0x7fffffff), (COUNT, 0xffffffff),
+                        (INDEX, 0), (INDEX, 0xffffffff), (FLAGS, 0), (FLAGS, 0xffffffff),
+                        (ARGSZ, 0), (ARGSZ, 8), (ARGSZ, 0xffffffff)):
+        good(f"IRQ info of {what} with {('argsz', 'flags', 'index', 'count')[field]} {word:#x}",
+             with_msix(irq(index, field, word)),
+             warning=NO_RECOVERY if index == s.ERR_IRQ and field == COUNT else None)
+    good(f"IRQ info of {what} that is all ones", with_msix(irq(index, ARGSZ, *[0xffffffff] * 4)),
+         warning=NO_RECOVERY if index == s.ERR_IRQ else None)
+for index, what in ((s.ERR_IRQ, "errors"), (s.REQ_IRQ, "requests")):
+    for code in (0, errno.EINVAL, errno.EIO, 0xffffffff):
+        good(f"IRQ info of {what} is answered with error {code:#x}", with_msix(no_irq(index, code)),
+             warning=NO_RECOVERY if index == s.ERR_IRQ and not code else None)
+    for length in (0, 8, 12):
+        good(f"IRQ info of {what} of {length} bytes", with_msix(short_irq(index, length)),
+             warning=NO_RECOVERY if index == s.ERR_IRQ else None)
 
 # ---------------------------------------------------------------- regions
 
@@ -727,9 +827,15 @@ def random_bytes(directory):
         machine.up()
         for _ in range(ROUNDS):
             device = Device()
-            victim = rng.randrange(4)
+            victim = rng.randrange(6)
             if victim == 0:
                 device.mangle = spoil
+            elif victim == 4:
+                device.add_msix()
+                device.mangle_irq = lambda index, info: spoil(info)
+            elif victim == 5:
+                device.add_msix()
+                spoil(device.config, rng.choice((0x40, 0x100, 0x160)))
             elif victim == 1:
                 device.regions[s.COMP_REGS].mangle = spoil
             elif victim == 2:
@@ -753,21 +859,48 @@ def random_bytes(directory):
 
 # ---------------------------------------------------------------- run them
 
-def run(name, function):
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="vfio-cxl-") as directory:
+def explain(function, directory):
+    """Run it: what is wrong, or None"""
+    try:
+        function(directory)
+    except Failed as failed:
+        return str(failed)
+    except Exception:               # pylint: disable=broad-exception-caught
+        why = traceback.format_exc(limit=-3)
+        path = os.path.join(directory, "stderr")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                why += "QEMU said:\n" + file.read()
+        return why
+    return None
+
+
+def runs_on():
+    """The limit itself: of three cases the second hangs, with a process of its own."""
+    def run(number, directory):
+        if number != 1:
+            return None
+        child = subprocess.Popen(["sleep", "600"])
+        with open(os.path.join(directory, "stderr"), "w", encoding="utf-8") as file:
+            file.write(f"child {child.pid}\n")
+        child.wait()
+        return "it came back"
+
+    results = sorted(pool.run_all(run, 3, 1, 1))
+    whys = [why or "" for _, why, _ in results]
+    child = re.search(r"^child (\d+)$", whys[1], re.MULTILINE)
+    check(len(results) == 3 and not whys[0] and not whys[2], f"the others: {results}")
+    check("no end in 1 s" in whys[1] and " in run\n" in whys[1] and child,
+          f"no word of where it hung in:\n{whys[1]}")
+    for _ in range(50):             # until init, or who stands in for it, has seen to it
         try:
-            function(directory)
-            why = None
-        except Failed as failed:
-            why = str(failed)
-        except Exception:           # pylint: disable=broad-exception-caught
-            why = traceback.format_exc(limit=-3)
-            path = os.path.join(directory, "stderr")
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    why += "QEMU said:\n" + file.read()
-    return why, time.monotonic() - began
+            with open(f"/proc/{child[1]}/stat", encoding="ascii") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return
+        except FileNotFoundError:
+            return
+        time.sleep(0.1)
+    raise Failed(f"process {child[1]} of the case was left")
 
 
 def main():
@@ -775,16 +908,26 @@ def main():
     cases = [(name, function) for name, function in CASES
              if not words or any(word in name for word in words)]
     print("TAP version 13")
-    print(f"1..{len(cases)}", flush=True)
+    print(f"1..{len(cases) + 1}", flush=True)
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        running = [pool.submit(run, *one) for one in cases]
-        for number, ((name, _), future) in enumerate(zip(cases, running), 1):
-            why, took = future.result()
-            if why:
-                failed += 1
-                print("\n".join("# " + line for line in why.splitlines()[:60]))
-            print(f"{'not ok' if why else 'ok'} {number} - {name} ({took:.1f} s)", flush=True)
+
+    def tell(number, name, why, took):
+        nonlocal failed
+        if why:
+            failed += 1
+            print("\n".join("# " + line for line in why.splitlines()[:60]))
+        print(f"{'not ok' if why else 'ok'} {number} - {name} ({took:.1f} s)", flush=True)
+
+    began = time.monotonic()
+    why = explain(lambda _: runs_on(), "")
+    tell(1, "a case that hangs is killed and named, and the next one runs", why, time.monotonic() - began)
+    results, told = {}, 0
+    for number, why, took in pool.run_all(lambda n, directory: explain(cases[n][1], directory),
+                                          len(cases), JOBS, LIMIT):
+        results[number] = why, took
+        while told in results:
+            tell(told + 2, cases[told][0], *results.pop(told))
+            told += 1
     sys.exit(failed != 0)
 
 

@@ -42,7 +42,9 @@ SUBTYPE_DPA, SUBTYPE_COMP_REGS = 1, 2
 FEATURE_GET, FEATURE_SET, FEATURE_CXL_MEM = 1 << 16, 1 << 17, 0x1e98
 CXL_MEM = struct.Struct("<IiQ")
 DEVICE_INFO_SIZE, REGION_INFO_SIZE = 24, 32
-CONFIG, COMP_REGS, DPA, REGIONS, IRQS = 7, 9, 10, 11, 5
+CONFIG, COMP_REGS, DPA, REGIONS = 7, 9, 10, 11
+MSIX, ERR_IRQ, REQ_IRQ, IRQS = 2, 3, 4, 5
+EVENTFD = 1 << 0
 
 # The register page: an array of capabilities, and the HDM decoders at HDM
 MIB = 1 << 20
@@ -125,6 +127,7 @@ class Device:
         self.size = size
         self.flags = FLAG_RESET | FLAG_PCI | FLAG_CXL
         self.nr_regions = REGIONS
+        self.nr_irqs = IRQS
         self.caps = [cap(CAP_CXL, 1, struct.pack("<II", FIRMWARE_COMMITTED, 0))]
         self.mangle = lambda info: None
         rw = READ | WRITE
@@ -137,7 +140,9 @@ class Device:
             DPA: Region(size, rw | MMAP, [cap_type(SUBTYPE_DPA)], self.memfd),
         }
         self.config = self._config()
-        self.vectors = 0
+        # Interrupts: flags and count of each. Neither INTx nor MSI; ERR and REQ
+        self.irqs = [(EVENTFD, 0), (EVENTFD, 0), (EVENTFD, 0), (EVENTFD, 1), (EVENTFD, 1)]
+        self.mangle_irq = lambda index, info: None
         self.page_index = COMP_REGS
 
         # Hooks for the register page: number of the access from 0, offset,
@@ -186,9 +191,10 @@ class Device:
 
     def add_msix(self):
         """Four vectors, in BAR 4"""
-        self.vectors = 4
+        vectors = 4
+        self.irqs[MSIX] = EVENTFD, vectors
         self.config[0x51] = 0x8c
-        struct.pack_into("<BBHII", self.config, 0x8c, 0x11, 0, self.vectors - 1, 4, 0x800 | 4)
+        struct.pack_into("<BBHII", self.config, 0x8c, 0x11, 0, vectors - 1, 4, 0x800 | 4)
 
     # ---- the register page ----
 
@@ -381,7 +387,7 @@ class Server(threading.Thread):
     def _device_info(device, body):
         argsz = struct.unpack_from("<I", body)[0]
         info = bytearray(struct.pack("<IIIIII", 0, device.flags | (FLAG_CAPS if device.caps else 0),
-                                     device.nr_regions, IRQS,
+                                     device.nr_regions, device.nr_irqs,
                                      DEVICE_INFO_SIZE if device.caps else 0, 0))
         info += chain(DEVICE_INFO_SIZE, device.caps)
         struct.pack_into("<I", info, 0, len(info))
@@ -396,9 +402,10 @@ class Server(threading.Thread):
 
     @staticmethod
     def _irq_info(device, body):
-        # Neither INTx nor MSI; MSI-X perhaps; ERR and REQ
         index = struct.unpack_from("<III", body)[2]
-        return struct.pack("<IIII", 16, 1, index, (0, 0, device.vectors, 1, 1)[index])
+        info = bytearray(struct.pack("<IIII", 16, device.irqs[index][0], index, device.irqs[index][1]))
+        device.mangle_irq(index, info)
+        return info
 
     def _feature(self, device, body):
         if not device.gate:
