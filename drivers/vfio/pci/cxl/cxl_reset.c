@@ -65,7 +65,7 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 	u16 ctrl2 = CXL_DVSEC_CTRL2_NO_CACHING;
 	struct pci_dev *pdev = cxl->core.pdev;
 	struct pci_saved_state *saved;
-	int rc, locked;
+	int rc;
 
 	rc = lock_device(cxl);
 	if (rc)
@@ -100,12 +100,15 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 	pci_dev_reset_iommu_done(pdev);
 
 out_restore:
-	locked = lock_device(cxl);
+	/*
+	 * Another reset saved what is cleared here, and restores that: after it,
+	 * however long it takes. Who holds config access does not wait for us.
+	 */
+	pci_cfg_access_lock(pdev);
 	vfio_cxl_write_ctrl2(cxl, cxl->dvsec.ctrl2);
 	if (!pci_load_and_free_saved_state(pdev, &saved))
 		pci_restore_state(pdev);
-	if (!locked)
-		pci_cfg_access_unlock(pdev);
+	pci_cfg_access_unlock(pdev);
 	return rc;
 }
 

@@ -204,6 +204,16 @@ static bool bar_is_set(struct vfio_cxl_device *cxl)
 	return ((u64)hi << 32 | lo) == want;
 }
 
+/* As it was at bind. The caller has locked config access. */
+static void config_restore(struct vfio_cxl_device *cxl)
+{
+	struct pci_dev *pdev = cxl->core.pdev;
+
+	pci_info(pdev, "config space was lost, restoring it\n");
+	if (!pci_load_saved_state(pdev, cxl->saved))
+		pci_restore_state(pdev);
+}
+
 /**
  * vfio_cxl_state_restore_config - put back config space that was lost
  * @cxl: device, out of reset
@@ -226,11 +236,8 @@ void vfio_cxl_state_restore_config(struct vfio_cxl_device *cxl)
 		return;
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (!PCI_POSSIBLE_ERROR(cmd) &&
-	    !(cmd & PCI_COMMAND_MEMORY && bar_is_set(cxl))) {
-		pci_info(pdev, "config space was lost, restoring it\n");
-		if (!pci_load_saved_state(pdev, cxl->saved))
-			pci_restore_state(pdev);
-	}
+	    !(cmd & PCI_COMMAND_MEMORY && bar_is_set(cxl)))
+		config_restore(cxl);
 	pci_cfg_access_unlock(pdev);
 }
 
@@ -263,12 +270,12 @@ void vfio_cxl_state_restore_ras(struct vfio_cxl_device *cxl)
 
 /**
  * vfio_cxl_state_restore_decoder - see that decoder 0 is as it was at bind
- * @cxl: a firmware-committed device, out of reset, its config space restored and
- *	its memory active
+ * @cxl: a firmware-committed device, out of reset and its memory active
  *
  * Programs and commits it again from the saved values when it is not, enables
- * CXL.mem again when that was lost. The caller keeps the gate closed, and others
- * from the device.
+ * CXL.mem again when that was lost. So with config space: two resets, one of
+ * which the PCI core does not know, may save and restore what the other cleared.
+ * The caller keeps the gate closed and has locked config access.
  *
  * Return: whether the device decodes its memory.
  */
@@ -278,16 +285,22 @@ bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl)
 	u16 ctrl, cmd;
 	bool ok;
 
-	pci_read_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CTRL, &ctrl);
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
-	if (PCI_POSSIBLE_ERROR(ctrl) || PCI_POSSIBLE_ERROR(cmd)) {
+	if (PCI_POSSIBLE_ERROR(cmd)) {
 		pci_err(pdev, "device does not respond; memory stays inaccessible\n");
 		return false;
 	}
 	if (!bar_is_set(cxl)) {
-		pci_err(pdev, "config space was lost; memory stays inaccessible\n");
-		return false;
+		config_restore(cxl);
+		pci_read_config_word(pdev, PCI_COMMAND, &cmd);
+		if (!bar_is_set(cxl)) {
+			pci_err(pdev, "config space cannot be restored: BAR %u does not hold %#llx; memory stays inaccessible\n",
+				cxl->comp.bar,
+				(u64)pci_bus_address(pdev, cxl->comp.bar));
+			return false;
+		}
 	}
+	pci_read_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CTRL, &ctrl);
 	if (ctrl != cxl->dvsec.ctrl) {
 		pci_write_config_word(pdev, cxl->dvsec.pos + PCI_DVSEC_CXL_CTRL,
 				      cxl->dvsec.ctrl);
