@@ -164,9 +164,42 @@ TEST_F(cxl, sleeping_device_is_cleared_too)
 	expect_zero(_metadata, dev);
 }
 
-/* Resets, past VFIO, until it is told to stop */
+static int open_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (log >= 0)
+		lseek(log, 0, SEEK_END);
+	return log;
+}
+
+/* Whether the kernel has complained since the log was opened */
+static bool complaints(int log)
+{
+	static const char * const bad[] = {
+		"nonexistent resource", "WARNING:", "BUG:", "cut here",
+		"stays inaccessible",
+	};
+	bool found = false;
+	unsigned int i;
+	char line[8192];
+	ssize_t n;
+
+	while ((n = read(log, line, sizeof(line) - 1)) > 0) {
+		line[n] = 0;
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			if (strstr(line, bad[i])) {
+				fprintf(stderr, "# %s", line);
+				found = true;
+			}
+	}
+	return found;
+}
+
+/* Resets, past VFIO: until it is told to stop, or once after a while */
 struct resetter {
 	const char *bdf;
+	useconds_t after_us;
 	bool stop;
 	long resets;
 };
@@ -221,8 +254,10 @@ FIXTURE_TEARDOWN_PARENT(harassed)
 {
 	if (variant->by_cpu && getenv("VFIO_CXL_SIBLING_EMULATED"))
 		setenv("VFIO_CXL_EMULATED", getenv("VFIO_CXL_SIBLING_EMULATED"), 1);
-	if (getenv("VFIO_CXL_EMULATED"))
+	if (getenv("VFIO_CXL_EMULATED")) {
 		vfio_cxl_emulate("x-lose-decoder", "off");
+		vfio_cxl_emulate("x-cxl-reset-delay", "0");
+	}
 }
 
 /*
@@ -255,6 +290,60 @@ TEST_F(harassed, cleared)
 		ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
 		expect_zero(_metadata, dev);
 	}
+}
+
+static void *reset_once(void *arg)
+{
+	struct resetter *r = arg;
+	int fd = vfio_cxl_xhost_open(r->bdf, "reset", O_WRONLY);
+
+	usleep(r->after_us);
+	r->resets = write(fd, "1", 1) == 1;
+	close(fd);
+	return NULL;
+}
+
+/* Of the CXL Reset that clears, in ms: long enough for another one to begin in it */
+#define CLEAR_DELAY	"80"
+
+/*
+ * One reset comes while the last close clears. It takes the zeroes with it, or saves
+ * and restores the config space that the CXL Reset has just cleared.
+ *
+ * Guards: cache.c vfio_cxl_clear_by_cpu(), reset_seq; state.c
+ * vfio_cxl_state_restore_decoder(), bar_is_set()
+ */
+TEST_F(harassed, reset_while_cleared)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u64 size = dev->dpa.info.size;
+	struct resetter r;
+	unsigned int turn;
+	pthread_t thread;
+	int log;
+	char *p;
+
+	if (!variant->by_cpu)
+		ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-delay", CLEAR_DELAY));
+	log = open_log();
+	ASSERT_LE(0, log);
+	for (turn = 0; turn < 3 * variant->turns; turn++) {
+		p = vfio_cxl_xmap_dpa(dev, 0, size, SZ_2M, 0);
+		memset(p, 0x6d, size);
+		munmap(p, size);
+		r = (struct resetter) {
+			.bdf = self->bdf,
+			.after_us = turn * 10 * 1000,
+		};
+		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_once, &r));
+		vfio_cxl_close(dev);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(1, r.resets);
+		ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
+		expect_zero(_metadata, dev);
+	}
+	EXPECT_FALSE(complaints(log));
+	close(log);
 }
 
 /* Guards: main.c vfio_cxl_close_device(), reached by exit, too */
@@ -318,28 +407,6 @@ TEST_F(cxl, mapping_keeps_it_open)
 	expect_zero(_metadata, dev);
 }
 
-/* Whether the kernel has complained since the log was opened */
-static bool complaints(int log)
-{
-	static const char * const bad[] = {
-		"nonexistent resource", "WARNING:", "BUG:", "cut here",
-	};
-	bool found = false;
-	unsigned int i;
-	char line[8192];
-	ssize_t n;
-
-	while ((n = read(log, line, sizeof(line) - 1)) > 0) {
-		line[n] = 0;
-		for (i = 0; i < ARRAY_SIZE(bad); i++)
-			if (strstr(line, bad[i])) {
-				fprintf(stderr, "# %s", line);
-				found = true;
-			}
-	}
-	return found;
-}
-
 /*
  * The physical decoder outlives a tenant as it is, and what was taken from the
  * kernel is given back, and nothing else.
@@ -354,9 +421,8 @@ TEST_F(cxl, hardware_as_before)
 	unsigned int i, j;
 	int log;
 
-	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	log = open_log();
 	ASSERT_LE(0, log);
-	lseek(log, 0, SEEK_END);
 	vfio_cxl_xhost_page(dev, before);
 	for (i = 0; i < 5; i++) {
 		vfio_cxl_hdm_program(dev, VFIO_CXL_GPA, i & 1 ? HDM_CTRL_COMMIT : 0);
