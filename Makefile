@@ -31,12 +31,13 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #: Parts of them:
 #:
 #:   make demo-shell   the host VM, and you at its prompt
-#:   make unit         tests of the register models, in user space
+#:   make unit         tests of the register models and of the tool, in user space
 #:   make lint         style and static checks
 #:   make tree         the driver in a kernel tree, built in several ways
 #:   make kernel-series   the driver as patches to mail: scripts/kernel-export DIR
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
 #:   make kselftest    the tests of the driver, in the host VM
+#:   make tool         the tool vfio-cxl, in the host VM
 #:   make metal        how CPU caches are flushed without a sign of a hypervisor
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make docs         docs/ and the driver's page, as HTML in build/docs
@@ -47,7 +48,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 demo-shell: image
 	@tests/vm-run shell
 
-unit lint kselftest metal nested tree kernel-series: %:
+unit lint kselftest tool metal nested tree kernel-series: %:
 	@$(have_python)
 	@tests/run $@
 
@@ -126,5 +127,5 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest metal \
+.PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest tool metal \
 	nested tree kernel-series setup kernel qemu series-build image modules modules_install clean distclean
