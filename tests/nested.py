@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import time
+from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from vm import RUN, HostVM, VMError
@@ -58,6 +59,7 @@ class Scenario:
         self.vm = vm
         self.bdfs = bdfs
         self.checks = []
+        self.prefix = "accel"       # of the devices' names in QEMU
 
     def say(self, text):
         for line in str(text).splitlines():
@@ -111,7 +113,7 @@ class Scenario:
         self.check(name not in names, f"{name} is unplugged", names)
 
     def get(self, n, name):
-        return self.vm.guest_qmp("qom-get", path=f"/machine/peripheral/accel{n}", property=name)
+        return self.vm.guest_qmp("qom-get", path=f"/machine/peripheral/{self.prefix}{n}", property=name)
 
     def bind(self):
         """Bind all accelerators in the guest; {address of the memory: name in /dev}"""
@@ -309,6 +311,55 @@ def tools(t):
         t.check(want in said, f"lspci says '{want}'", said)
 
 
+def as_printed(t):
+    """A guest from nothing but what vfio-cxl qemu prints for two accelerators"""
+    t.vm.sh("modprobe iommufd")
+    said = t.vm.sh(f"vfio-cxl qemu {' '.join(t.bdfs)}")
+    t.say(said)
+    t.start(*said.replace("\\\n", " ").split(), env="GUEST_BARE=1")
+    t.use(0, 1)
+    states = [t.get(n, "cxl-state") for n in (0, 1)]
+    t.check(states == ["firmware-committed"] * 2, "both are committed by firmware", states)
+
+
+def as_libvirt(t):
+    """What vfio-cxl libvirt prints, as libvirt 11.3 gives it to QEMU"""
+    said = t.vm.sh(f"vfio-cxl libvirt --index 1 {' '.join(t.bdfs)}")
+    t.say(said)
+    domain = ElementTree.fromstring(said)
+    qemu = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    overrides = {device.get("alias"): {p.get("name"): p.get("value") for p in device.iter(f"{qemu}property")}
+                 for device in domain.iter(f"{qemu}device")}
+    args = ["-machine", "q35"]
+
+    def add(element, alias, properties):
+        address = element.find("address")
+        if address is not None:
+            properties |= {"bus": f"pci.{address.get('bus')}", "addr": hex(int(address.get("slot")))}
+        args.extend(quoted({"id": alias} | properties | overrides.pop(alias, {})))
+
+    for controller in domain.iter("controller"):
+        target = controller.find("target")
+        if controller.get("model") == "pcie-expander-bus":
+            properties = {"driver": "pxb-pcie", "bus": "pcie.0", "bus_nr": int(target.get("busNr"))}
+        else:
+            properties = {"driver": "pcie-root-port", "port": int(target.get("port")),
+                          "chassis": int(target.get("chassis"))}
+        add(controller, f"pci.{controller.get('index')}", properties)
+    for hostdev in domain.iter("hostdev"):
+        source = hostdev.find("source/address")
+        host = "{}:{}:{}.{}".format(*(source.get(key)[2:] for key in ("domain", "bus", "slot", "function")))
+        alias = hostdev.find("alias").get("name")
+        add(hostdev, alias, {"driver": "vfio-pci", "host": host})
+    t.check(not overrides, "each override is of a device that there is", overrides)
+    args += [arg.get("value") for arg in domain.iter(f"{qemu}arg")]
+    t.start(*args, env="GUEST_BARE=1")
+    t.prefix = "ua-accel"
+    t.use(0, 1)
+    states = [t.get(n, "cxl-state") for n in (0, 1)]
+    t.check(states == ["firmware-committed"] * 2, "both are committed by firmware", states)
+
+
 # hdm COMMAND: in the guest, of the only accelerator's decoder 0 (CXL r4.0 8.2.4.20)
 HDM = r"""
 . /lib/vm.sh
@@ -394,7 +445,8 @@ def guest_commits(t):
             "after a system reset it is nowhere again", t.get(0, "cxl-state"))
 
 
-SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, dma_type1, dma_iommufd, tools]
+SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, dma_type1, dma_iommufd, tools,
+             as_printed, as_libvirt]
 
 
 def main():

@@ -55,6 +55,12 @@ static bool configured(const struct host *host, const char *option)
 	return host->config && g_hash_table_contains(host->config, option);
 }
 
+bool host_has_iommufd(const struct host *host)
+{
+	return host->iommufd &&
+	       (!host->config || configured(host, "VFIO_DEVICE_CDEV"));
+}
+
 static void judge_kernel(const struct host *host, GPtrArray *findings)
 {
 	static const char * const needed[] = {
@@ -95,7 +101,7 @@ static void judge_kernel(const struct host *host, GPtrArray *findings)
 static void judge_iommu(const struct host *host, GPtrArray *findings)
 {
 	bool on = host->iommus->len && host->groups;
-	bool cdev = host->iommufd && (!host->config || configured(host, "VFIO_DEVICE_CDEV"));
+	bool cdev = host_has_iommufd(host);
 	bool dmabuf = !host->config || configured(host, "VFIO_PCI_DMABUF");
 
 	finding_add(findings, "iommu", on ? MET : MISSING,

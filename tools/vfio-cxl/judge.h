@@ -28,6 +28,9 @@ GPtrArray *findings_new(void);
 void finding_add(GPtrArray *findings, const char *name, enum verdict verdict,
 		 const char *remedy, const char *found, ...) G_GNUC_PRINTF(5, 6);
 
+/* Whether VFIO can give devices to iommufd */
+bool host_has_iommufd(const struct host *host);
+
 void judge_host(const struct host *host, GPtrArray *findings);
 void judge_device(const struct host *host, const struct device *device,
 		  GPtrArray *findings);

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "bind.h"
+#include "guest.h"
 #include "report.h"
 #include "sysfs.h"
 
 #define EXIT_USAGE	2
 
 static gboolean json;
+static int first_index = 20;
 static struct bind_options bind_options = { .wait_ms = 5000, .stay_ms = 500 };
 
 struct command {
@@ -20,7 +22,7 @@ struct command {
 	const char *arguments;
 	const char *does;
 	unsigned int least, most;	/* arguments */
-	bool binds;			/* takes the options of bind */
+	enum { PLAIN, BIND, LIBVIRT } options;
 	int (*run)(const struct host *host, const GPtrArray *devices);
 };
 
@@ -78,14 +80,50 @@ static int run_unbind(const struct host *host, const GPtrArray *devices)
 	return change(host, devices, device_unbind);
 }
 
+static int print_guest(const struct host *host, const GPtrArray *devices, bool libvirt)
+{
+	g_autoptr(GError) error = NULL;
+	struct plan *plan = plan_new(host, devices, &error);
+
+	if (!plan) {
+		fprintf(stderr, "vfio-cxl: %s\n", error->message);
+		return EXIT_FAILURE;
+	}
+	if (libvirt) {
+		g_autofree char *xml = plan_libvirt(plan, first_index);
+
+		report_text(xml, json);
+	} else {
+		g_autoptr(GPtrArray) words = plan_qemu(plan);
+
+		report_words(words, json);
+	}
+	plan_free(plan);
+	return EXIT_SUCCESS;
+}
+
+static int run_qemu(const struct host *host, const GPtrArray *devices)
+{
+	return print_guest(host, devices, false);
+}
+
+static int run_libvirt(const struct host *host, const GPtrArray *devices)
+{
+	return print_guest(host, devices, true);
+}
+
 static const struct command commands[] = {
-	{ "list", "", "list the CXL accelerators of this host", 0, 0, false, run_list },
+	{ "list", "", "list the CXL accelerators of this host", 0, 0, PLAIN, run_list },
 	{ "status", "BDF", "show a device, its memory, and who has it open", 1, 1,
-	  false, run_status },
+	  PLAIN, run_status },
 	{ "check", "[BDF...]", "check what a guest with the devices needs", 0, 64,
-	  false, run_check },
-	{ "bind", "BDF...", "bind devices to " DRIVER, 1, 64, true, run_bind },
-	{ "unbind", "BDF...", "give devices back to the host", 1, 64, true, run_unbind },
+	  PLAIN, run_check },
+	{ "bind", "BDF...", "bind devices to " DRIVER, 1, 64, BIND, run_bind },
+	{ "unbind", "BDF...", "give devices back to the host", 1, 64, BIND, run_unbind },
+	{ "qemu", "BDF...", "print QEMU's arguments for a guest with devices", 1, 80,
+	  PLAIN, run_qemu },
+	{ "libvirt", "BDF...", "print libvirt's XML for a guest with devices", 1, 80,
+	  LIBVIRT, run_libvirt },
 };
 
 static void usage(FILE *to)
@@ -137,6 +175,11 @@ static int parse(const struct command *command, int argc, char **argv)
 		  "at each boot as well, by driverctl", NULL },
 		{ NULL }
 	};
+	const GOptionEntry libvirt[] = {
+		{ "index", 0, 0, G_OPTION_ARG_INT, &first_index,
+		  "first index that the domain's PCI controllers leave free (20)", "N" },
+		{ NULL }
+	};
 	g_autofree char *title = g_strconcat(command->arguments, " - ",
 					     command->does, NULL);
 	g_autoptr(GOptionContext) context = g_option_context_new(title);
@@ -147,14 +190,16 @@ static int parse(const struct command *command, int argc, char **argv)
 
 	g_set_prgname(program);
 	g_option_context_add_main_entries(context, common, NULL);
-	if (command->binds)
+	if (command->options == BIND)
 		g_option_context_add_main_entries(context, binding, NULL);
+	if (command->options == LIBVIRT)
+		g_option_context_add_main_entries(context, libvirt, NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error)) {
 		fprintf(stderr, "%s: %s\n", program, error->message);
 		return EXIT_USAGE;
 	}
 	count = bdfs ? g_strv_length(bdfs) : 0;
-	if (count < command->least || count > command->most) {
+	if (count < command->least || count > command->most || first_index < 1) {
 		fprintf(stderr, "usage: %s %s\n", program, command->arguments);
 		return EXIT_USAGE;
 	}

@@ -294,3 +294,28 @@ void report_change(const struct device *device, const char *driver, bool json)
 	add_string(object, "driver", driver);
 	print_json(object);
 }
+
+void report_words(const GPtrArray *words, bool json)
+{
+	struct json_object *array = json_object_new_array();
+	unsigned int i;
+
+	for (i = 0; i < words->len; i++) {
+		json_object_array_add(array, json_object_new_string(words->pdata[i]));
+		if (!json)
+			printf("%s%s", (const char *)words->pdata[i],
+			       i + 1 == words->len ? "\n" : i % 2 ? " \\\n" : " ");
+	}
+	if (json)
+		print_json(array);
+	else
+		json_object_put(array);
+}
+
+void report_text(const char *text, bool json)
+{
+	if (json)
+		print_json(json_object_new_string(text));
+	else
+		fputs(text, stdout);
+}

@@ -15,6 +15,10 @@ void report_status(const struct host *host, const struct device *device,
 unsigned int report_check(const struct host *host, const GPtrArray *devices,
 			  bool json);
 
+/* Words for a shell, two a line; a text, which as JSON is one string */
+void report_words(const GPtrArray *words, bool json);
+void report_text(const char *text, bool json);
+
 void report_change(const struct device *device, const char *driver, bool json);
 
 #endif
