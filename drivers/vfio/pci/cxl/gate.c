@@ -11,17 +11,15 @@
  * has a translation afterwards, dma-bufs are revoked, and what the CPU caches
  * hold of the memory has been written back (cache.c).
  *
- * The kernel mapping exists as long as the gate is open. It also holds the
- * write-back memory type that x86 gives to the PFNs that faults insert.
+ * The kernel mapping (pages.c) exists as long as the gate is open. It also holds
+ * the write-back memory type that x86 gives to the PFNs that faults insert.
  *
  * The VFIO core knows nothing of the gate. PCI Memory Space Enable is no reason
  * to close it: CXL.mem does not depend on it.
  */
 #include <linux/eventfd.h>
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include <linux/vfio_cxl.h>
 
@@ -94,6 +92,7 @@ void vfio_cxl_gate_init(struct vfio_cxl_device *cxl)
 	init_rwsem(&cxl->gate.lock);
 	spin_lock_init(&cxl->gate.touched_lock);
 	init_waitqueue_head(&cxl->gate.wait);
+	xa_init(&cxl->poison.pages);
 	cxl->gate.reasons = VFIO_CXL_GATE_NOT_OPEN;
 }
 
@@ -149,13 +148,8 @@ static void gate_flush(struct vfio_cxl_device *cxl)
 		cxl->gate.stale = NULL;
 		frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
 	}
-	if (kaddr) {
-		if (!frozen)
-			vfio_cxl_flush_cpu_caches(cxl, kaddr);
-		memunmap(kaddr);
-		/* Also from the TLBs: the kernel does that lazily. */
-		vm_unmap_aliases();
-	}
+	if (kaddr)
+		vfio_cxl_unmap_memory(cxl, kaddr, !frozen);
 	vfio_cxl_dmabuf_revoke(cxl);
 }
 
@@ -198,26 +192,30 @@ void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
  */
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
+	void *kaddr = NULL;
 	unsigned int left;
 
 	/* Not in the middle of a flush; of two who take back one each, the last */
 	guard(mutex)(&cxl->gate.close_lock);
 	left = READ_ONCE(cxl->gate.reasons);
-	if (left && !(left & ~reasons))
+	if (left && !(left & ~reasons)) {
 		gate_flush(cxl);
-
-	guard(rwsem_write)(&cxl->gate.lock);
-	left = cxl->gate.reasons & ~reasons;
-	if (!left && !cxl->gate.kaddr) {
-		cxl->gate.kaddr = memremap(cxl->mem->hpa.start,
-					   cxl->decoder.size, MEMREMAP_WB);
-		if (!cxl->gate.kaddr) {
-			pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; memory stays inaccessible\n",
-				cxl->decoder.size);
-			left = VFIO_CXL_GATE_NO_DECODER;
-		}
+		kaddr = vfio_cxl_map_memory(cxl);
 	}
-	gate_set(cxl, left);
+
+	scoped_guard(rwsem_write, &cxl->gate.lock) {
+		left = cxl->gate.reasons & ~reasons;
+		if (!left && !cxl->gate.kaddr) {
+			cxl->gate.kaddr = kaddr;
+			if (!kaddr)
+				left = VFIO_CXL_GATE_NO_DECODER;
+			kaddr = NULL;
+		}
+		gate_set(cxl, left);
+	}
+	/* Somebody has closed it again meanwhile. */
+	if (kaddr)
+		vfio_cxl_unmap_memory(cxl, kaddr, false);
 }
 
 /**

@@ -7,6 +7,7 @@
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/memory-failure.h>
+#include <linux/memremap.h>
 #include <linux/mutex.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/range.h>
@@ -14,6 +15,7 @@
 #include <linux/vfio_pci_core.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <cxl/cxl.h>
 
 #include "dvsec.h"
@@ -283,13 +285,29 @@ struct vfio_cxl_device {
 	} virt;
 
 	/**
-	 * @poison: registration with memory_failure()
-	 * @poison.space: what is registered
+	 * @pages: struct pages of the memory (pages.c)
+	 * @pages.wanted: it has them while the gate is open; constant while bound
+	 * @pages.reserved: they are reserved, which type1 maps; constant while bound
+	 * @pages.present: it has them now; under gate.close_lock
+	 * @pages.map: what holds them
+	 */
+	struct {
+		bool wanted;
+		bool present;
+		struct dev_pagemap map;
+	} pages;
+
+	/**
+	 * @poison: memory_failure()
+	 * @poison.space: what is registered with it
 	 * @poison.registered: it is
+	 * @poison.pages: pages that must not be mapped, by offset, while there are
+	 *	struct pages; under gate.lock
 	 */
 	struct {
 		struct pfn_address_space space;
 		bool registered;
+		struct xarray pages;
 	} poison;
 };
 
@@ -396,10 +414,19 @@ extern const struct pci_error_handlers vfio_cxl_err_handlers;
 void vfio_cxl_virt_init(struct vfio_cxl_device *cxl);
 long vfio_cxl_device_reset(struct vfio_cxl_device *cxl);
 
+/* pages.c: the kernel's mapping of the memory, and struct pages */
+void vfio_cxl_pages_init(struct vfio_cxl_device *cxl);
+void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl);
+void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr,
+			   bool flush);
+
 /* region.c: the DPA region */
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl);
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl);
 bool vfio_cxl_is_dpa(struct vfio_cxl_device *cxl, unsigned int index);
+pgoff_t vfio_cxl_dpa_pgoff(struct vfio_cxl_device *cxl, unsigned long pfn);
+unsigned long vfio_cxl_dpa_address(struct vm_area_struct *vma,
+				   unsigned long pfn);
 
 /* dmabuf.c: DMA to device memory */
 void vfio_cxl_dmabuf_init(struct vfio_cxl_device *cxl);

@@ -49,6 +49,16 @@ static void count_fault(struct vfio_cxl_device *cxl, unsigned int order,
 		atomic_long_inc(&cxl->stats.sigbus);
 }
 
+/* Only where the kernel has struct pages it is for us to know; see pages.c */
+static bool is_poisoned(struct vfio_cxl_device *cxl, unsigned long off,
+			unsigned int order)
+{
+	unsigned long last = off + (1UL << order) - 1;
+
+	return !xa_empty(&cxl->poison.pages) &&
+	       xa_find(&cxl->poison.pages, &off, last, XA_PRESENT);
+}
+
 static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -63,7 +73,9 @@ static vm_fault_t dpa_huge_fault(struct vm_fault *vmf, unsigned int order)
 		return VM_FAULT_FALLBACK;
 
 	scoped_guard(rwsem_read, &cxl->gate.lock) {
-		if (cxl->gate.kaddr) {
+		if (cxl->gate.kaddr && is_poisoned(cxl, off, order)) {
+			ret = order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
+		} else if (cxl->gate.kaddr) {
 			vfio_cxl_cache_touch(cxl, off << PAGE_SHIFT,
 					     PAGE_SIZE << order);
 			ret = insert_pfn(vmf, pfn, order);
@@ -105,13 +117,20 @@ static bool kvm_wants_pfnmap(void)
 /*
  * VFIO type1 follows the PFNs of a VM_PFNMAP mapping into the IOMMU, where they
  * stay when the device is closed, and while its next user has it. It refuses
- * VM_IO | VM_MIXEDMAP, as iommufd does, to which dma-bufs lead (dmabuf.c).
+ * VM_IO | VM_MIXEDMAP, as iommufd does, to which dma-bufs lead (dmabuf.c). That
+ * cannot have PFNs with a struct page, which it refuses in a VM_PFNMAP mapping.
  */
 static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
 {
-	*flags = VM_IO | VM_MIXEDMAP;
-	if (vfio_cxl_unsafe_type1_dma) {
+	bool unsafe = cxl->pages.wanted ? cxl->pages.reserved :
+					  vfio_cxl_unsafe_type1_dma;
+
+	if (unsafe)
 		dev_notice_once(&cxl->core.pdev->dev, "unsafe_type1_dma: DMA mappings of device memory may outlive their user and reach the data of the next one\n");
+	*flags = VM_IO | VM_MIXEDMAP;
+	if (cxl->pages.wanted) {
+		*flags = VM_IO | VM_PFNMAP;
+	} else if (unsafe) {
 		*flags = VM_PFNMAP;
 	} else if (kvm_wants_pfnmap()) {
 		if (!vfio_iommufd_device_ictx(&cxl->core.vdev))
@@ -214,6 +233,19 @@ static const struct vfio_pci_regops dpa_regops = {
 	.mmap = dpa_mmap,
 };
 
+/**
+ * vfio_cxl_dpa_pgoff - where a page of the memory is in the device file
+ * @cxl: device, open
+ * @pfn: of the device memory
+ *
+ * Return: offset in pages.
+ */
+pgoff_t vfio_cxl_dpa_pgoff(struct vfio_cxl_device *cxl, unsigned long pfn)
+{
+	return (VFIO_PCI_INDEX_TO_OFFSET(cxl->dpa_index) >> PAGE_SHIFT) +
+	       pfn - PHYS_PFN(cxl->mem->hpa.start);
+}
+
 static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 				pgoff_t *pgoff)
 {
@@ -226,12 +258,28 @@ static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 	first = PHYS_PFN(cxl->mem->hpa.start);
 	if (pfn < first || pfn - first >= cxl->decoder.size >> PAGE_SHIFT)
 		return -EFAULT;
-	*pgoff = (VFIO_PCI_INDEX_TO_OFFSET(cxl->dpa_index) >> PAGE_SHIFT) +
-		 pfn - first;
+	*pgoff = vfio_cxl_dpa_pgoff(cxl, pfn);
 	/* The caller kills whoever this returns 0 for. */
 	if (*pgoff < vma->vm_pgoff || *pgoff - vma->vm_pgoff >= vma_pages(vma))
 		return -EFAULT;
 	return 0;
+}
+
+/**
+ * vfio_cxl_dpa_address - where a page of the memory is in a user's mapping
+ * @vma: any mapping of the device file; the caller holds its i_mmap_rwsem
+ * @pfn: of the device memory
+ *
+ * Return: user address, or 0 if it is not in it.
+ */
+unsigned long vfio_cxl_dpa_address(struct vm_area_struct *vma,
+				   unsigned long pfn)
+{
+	pgoff_t pgoff;
+
+	if (dpa_pfn_to_vma_pgoff(vma, pfn, &pgoff))
+		return 0;
+	return vma->vm_start + ((pgoff - vma->vm_pgoff) << PAGE_SHIFT);
 }
 
 /**

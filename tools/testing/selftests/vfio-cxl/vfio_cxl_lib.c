@@ -171,6 +171,22 @@ bool vfio_cxl_bound(const char *bdf)
 	return !access(path, F_OK);
 }
 
+bool vfio_cxl_has_pages(const char *bdf)
+{
+	char path[128], line[128];
+	bool has = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio-cxl-pci/%s", bdf);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		has |= !strncmp(line, "struct pages: ", 14) &&
+		       strcmp(line, "struct pages: no\n");
+	if (f)
+		fclose(f);
+	return has;
+}
+
 bool vfio_cxl_write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);

@@ -152,6 +152,8 @@ int vfio_cxl_open_cdev(const char *bdf);
 bool vfio_cxl_bound(const char *bdf);
 bool vfio_cxl_bind(const char *bdf);
 bool vfio_cxl_unbind(const char *bdf);
+/* Whether its memory has struct pages while it can be reached */
+bool vfio_cxl_has_pages(const char *bdf);
 /* Write to a file of sysfs, debugfs or procfs; a failure is told, too */
 bool vfio_cxl_write_file(const char *path, const char *text);
 

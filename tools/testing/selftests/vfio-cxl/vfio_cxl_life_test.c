@@ -467,13 +467,15 @@ static int unmap_dma(struct vfio_cxl_dev *dev, __u64 len, __u64 iova)
 
 /*
  * Type1 would keep what it maps past the close, into the next tenant's time: it
- * refuses the memory, unless whoever runs the host says otherwise.
+ * refuses the memory, unless whoever runs the host says otherwise: before the
+ * mapping or, for memory with struct pages, before the device is bound.
  *
- * Guards: region.c dpa_vm_flags()
+ * Guards: region.c dpa_vm_flags(); pages.c pages_add(), clear_reserved()
  */
 TEST_F(cxl, type1_is_an_opt_in)
 {
 	const char *param = "/sys/module/vfio_cxl_pci/parameters/unsafe_type1_dma";
+	bool pages = vfio_cxl_has_pages(vfio_cxl_bdf);
 	struct vfio_cxl_dev *dev = &self->dev;
 	char *p;
 
@@ -488,6 +490,14 @@ TEST_F(cxl, type1_is_an_opt_in)
 	EXPECT_EQ(-EFAULT, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
 
 	ASSERT_TRUE(vfio_cxl_write_file(param, "1"));
+	if (pages) {
+		EXPECT_EQ(-EFAULT, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
+		munmap(p, 4 * SZ_2M);
+		vfio_cxl_close(dev);
+		ASSERT_TRUE(vfio_cxl_unbind(vfio_cxl_bdf));
+		ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
+		ASSERT_EQ(0, vfio_cxl_open_group(dev, vfio_cxl_bdf));
+	}
 	/* Not faulted in before, and at an odd 4 KiB page, too */
 	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
 	EXPECT_EQ(0, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
@@ -496,6 +506,15 @@ TEST_F(cxl, type1_is_an_opt_in)
 	EXPECT_EQ(0, vfio_cxl_touch(p, true));
 	EXPECT_EQ(0, unmap_dma(dev, SZ_64K, SZ_256M));
 	EXPECT_TRUE(vfio_cxl_write_file(param, "0"));
+	if (!pages)
+		return;
+	munmap(p, 4 * SZ_2M);
+	vfio_cxl_close(dev);
+	ASSERT_TRUE(vfio_cxl_unbind(vfio_cxl_bdf));
+	ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
+	ASSERT_EQ(0, vfio_cxl_open_group(dev, vfio_cxl_bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
+	EXPECT_EQ(-EFAULT, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
 }
 
 /*

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: The kernel's mapping, and struct pages
+ *
+ * While the gate is open the kernel maps the memory. On demand it also gives
+ * each page a struct page: KVM takes a PFN without one for MMIO and, on CPUs
+ * with EPT, maps it uncached. They are made with the mapping, and are gone before
+ * the CPU caches are flushed, with the part of the direct map that they bring.
+ *
+ * User mappings stay VM_IO | VM_PFNMAP: nobody pins the memory, and revocation
+ * waits for nobody. VFIO type1 looks at PageReserved, and refuses what has a
+ * struct page without it. KVM takes reserved pages for memory only if the kernel
+ * maps them write-back and has PAT.
+ *
+ * memory_failure() treats a PFN with a struct page in another way, which is to
+ * come to the same here: whoever maps the page gets SIGBUS.
+ */
+#include <linux/bitops.h>
+#include <linux/fs.h>
+#include <linux/io.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "priv.h"
+
+static const char * const mode_names[] = { "auto", "on", "off" };
+
+static enum { MODE_AUTO, MODE_ON, MODE_OFF } mode;
+
+static int mode_set(const char *val, const struct kernel_param *kp)
+{
+	int i = sysfs_match_string(mode_names, val);
+
+	if (i < 0)
+		return i;
+	if (i == MODE_ON && !IS_ENABLED(CONFIG_ZONE_DEVICE)) {
+		pr_err("struct_pages=on needs a kernel with CONFIG_ZONE_DEVICE\n");
+		return -EOPNOTSUPP;
+	}
+	mode = i;
+	return 0;
+}
+
+static int mode_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", mode_names[mode]);
+}
+
+static const struct kernel_param_ops mode_ops = {
+	.set = mode_set,
+	.get = mode_get,
+};
+module_param_cb(struct_pages, &mode_ops, NULL, 0644);
+MODULE_PARM_DESC(struct_pages,
+		 "Give device memory struct pages: on, off, or auto for CPUs where KVM would map it uncached without (default: auto)");
+
+static bool kvm_wants_pages(void)
+{
+#ifdef CONFIG_X86
+	return boot_cpu_has(X86_FEATURE_VMX);
+#else
+	return false;
+#endif
+}
+
+/* Processes to which a mapping of the page belongs; the caller holds i_mmap. */
+static void signal_owner(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct task_struct *p, *t;
+
+	if (current->mm == vma->vm_mm) {
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)addr, PAGE_SHIFT,
+				current);
+		return;
+	}
+	guard(rcu)();
+	for_each_process(p) {
+		for_each_thread(p, t) {
+			if (READ_ONCE(t->mm) != vma->vm_mm)
+				continue;
+			send_sig_mceerr(BUS_MCEERR_AO, (void __user *)addr,
+					PAGE_SHIFT, t);
+			break;
+		}
+	}
+}
+
+/*
+ * As memory_failure() does it for PFNs without struct page. Beyond that the page
+ * is out of reach, for who ignores the signal, until the gate has been closed.
+ */
+static int pages_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
+				unsigned long nr_pages, int mf_flags)
+{
+	struct vfio_cxl_device *cxl = pgmap->owner;
+	struct address_space *mapping;
+	struct vm_area_struct *vma;
+	struct rb_node *node;
+	unsigned long addr;
+	pgoff_t pgoff;
+	int rc;
+
+	scoped_guard(rwsem_write, &cxl->gate.lock) {
+		if (!cxl->gate.kaddr)
+			return 0;
+		mapping = cxl->core.vdev.inode->i_mapping;
+		rc = xa_err(xa_store(&cxl->poison.pages,
+				     pfn - PHYS_PFN(cxl->mem->hpa.start),
+				     xa_mk_value(1), GFP_KERNEL));
+		pgoff = vfio_cxl_dpa_pgoff(cxl, pfn);
+		unmap_mapping_range(mapping, (loff_t)pgoff << PAGE_SHIFT,
+				    PAGE_SIZE, true);
+	}
+	pci_err(cxl->core.pdev, "memory failure at DPA %#llx\n",
+		PFN_PHYS(pfn) - cxl->mem->hpa.start);
+
+	i_mmap_lock_read(mapping);
+	for (node = rb_first_cached(&mapping->i_mmap); node;
+	     node = rb_next(node)) {
+		vma = rb_entry(node, struct vm_area_struct, shared.rb);
+		addr = vfio_cxl_dpa_address(vma, pfn);
+		if (addr)
+			signal_owner(vma, addr);
+	}
+	i_mmap_unlock_read(mapping);
+	return rc;
+}
+
+static const struct dev_pagemap_ops pagemap_ops = {
+	.memory_failure = pages_memory_failure,
+};
+
+/*
+ * Pages of the largest order that fits: the kernel then has little memory for
+ * all struct pages but the first ones, which are the same.
+ */
+static unsigned int page_order(const struct range *range)
+{
+	unsigned long order = PMD_SHIFT - PAGE_SHIFT;
+
+	if (IS_ALIGNED(range->start | range_len(range), PUD_SIZE))
+		order = PUD_SHIFT - PAGE_SHIFT;
+	return min_t(unsigned long, order, MAX_FOLIO_ORDER);
+}
+
+/* There is no helper for this in a page that is compound. */
+static void clear_reserved(struct dev_pagemap *pgmap)
+{
+	unsigned long pfn = PHYS_PFN(pgmap->range.start), i;
+	unsigned long end = pfn + PHYS_PFN(range_len(&pgmap->range));
+
+	for (; pfn < end; pfn += 1UL << pgmap->vmemmap_shift) {
+		struct page *page = pfn_to_page(pfn);
+
+		/* The first that is clear is one with all that follow. */
+		for (i = 0; i < 1UL << pgmap->vmemmap_shift; i++)
+			if (!__test_and_clear_bit(PG_reserved,
+						  &page[i].flags.f))
+				break;
+		cond_resched();
+	}
+}
+
+static int pages_add(struct vfio_cxl_device *cxl)
+{
+	struct dev_pagemap *pgmap = &cxl->pages.map;
+	void *direct;
+
+	if (!cxl->pages.wanted)
+		return 0;
+	memset(pgmap, 0, sizeof(*pgmap));
+	pgmap->type = MEMORY_DEVICE_GENERIC;
+	pgmap->ops = &pagemap_ops;
+	pgmap->owner = cxl;
+	pgmap->vmemmap_shift = page_order(&cxl->mem->hpa);
+	pgmap->nr_range = 1;
+	pgmap->range = cxl->mem->hpa;
+	direct = memremap_pages(pgmap, dev_to_node(&cxl->core.pdev->dev));
+	if (IS_ERR(direct)) {
+		pci_err(cxl->core.pdev, "cannot make struct pages for %pra (%ld); memory stays inaccessible\n",
+			&cxl->mem->hpa, PTR_ERR(direct));
+		return PTR_ERR(direct);
+	}
+	if (!cxl->pages.reserved)
+		clear_reserved(pgmap);
+	cxl->pages.present = true;
+	return 0;
+}
+
+static void pages_remove(struct vfio_cxl_device *cxl)
+{
+	if (cxl->pages.present)
+		memunmap_pages(&cxl->pages.map);
+	cxl->pages.present = false;
+	xa_destroy(&cxl->poison.pages);
+}
+
+/**
+ * vfio_cxl_pages_init - decide whether the memory is to have struct pages
+ * @cxl: a firmware-committed device, being bound
+ */
+void vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
+{
+	cxl->pages.wanted = IS_ENABLED(CONFIG_ZONE_DEVICE) &&
+			    (mode == MODE_ON ||
+			     (mode == MODE_AUTO && kvm_wants_pages()));
+	cxl->pages.reserved = vfio_cxl_unsafe_type1_dma;
+}
+
+/**
+ * vfio_cxl_map_memory - have the kernel map the device memory
+ * @cxl: a firmware-committed device; the caller holds gate.close_lock, and not
+ *	gate.lock
+ *
+ * Return: its address, or NULL. That has been logged.
+ */
+void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl)
+{
+	void *kaddr;
+
+	lockdep_assert_held(&cxl->gate.close_lock);
+
+	kaddr = memremap(cxl->mem->hpa.start, cxl->decoder.size, MEMREMAP_WB);
+	if (!kaddr) {
+		pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; memory stays inaccessible\n",
+			cxl->decoder.size);
+		return NULL;
+	}
+	if (pages_add(cxl)) {
+		memunmap(kaddr);
+		return NULL;
+	}
+	return kaddr;
+}
+
+/**
+ * vfio_cxl_unmap_memory - undo vfio_cxl_map_memory()
+ * @cxl: device
+ * @kaddr: what that returned
+ * @flush: write back and drop what CPU caches hold
+ *
+ * The direct map goes first: no CPU is to speculate into what is flushed. On
+ * return the mappings are gone from the TLBs, too, which the kernel does lazily.
+ */
+void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr, bool flush)
+{
+	lockdep_assert_held(&cxl->gate.close_lock);
+
+	pages_remove(cxl);
+	if (flush)
+		vfio_cxl_flush_cpu_caches(cxl, kaddr);
+	memunmap(kaddr);
+	vm_unmap_aliases();
+}
