@@ -41,6 +41,9 @@
 /* More than this is not flushed line by line where there is another way. */
 #define CACHE_LINES_MAX	SZ_256M
 
+/* How often whoever waits is told how much has been cleared */
+#define PROGRESS_INTERVAL	(5 * HZ)
+
 /* Of all devices: a stall of the host every 2.5 seconds */
 static struct ratelimit_state wbinvd_limit =
 	RATELIMIT_STATE_INIT_FLAGS(wbinvd_limit, 10 * HZ, 4,
@@ -173,13 +176,15 @@ bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl)
  *
  * On return the zeroes are in the device, not in caches.
  *
- * Return: 0, -ENOMEM when the memory cannot be mapped, or -EAGAIN when the
- * device was reset meanwhile: some of the zeroes may not have arrived.
+ * Return: 0, -ENOMEM when the memory cannot be mapped, -EAGAIN when the device
+ * was reset meanwhile: some of the zeroes may not have arrived; -EINTR when
+ * killed.
  */
 int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 {
 	void *kaddr = memremap(cxl->mem->hpa.start, cxl->decoder.size,
 			       MEMREMAP_WB);
+	unsigned long tell = jiffies + PROGRESS_INTERVAL;
 	unsigned int seq;
 	bool active;
 	int rc = 0;
@@ -201,6 +206,13 @@ int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 			}
 		}
 		cond_resched();
+		if (vfio_cxl_killed())
+			rc = -EINTR;
+		if (time_after(jiffies, tell)) {
+			pci_info(cxl->core.pdev, "clearing device memory: %llu of %llu MiB\n",
+				 off / SZ_1M, cxl->decoder.size / SZ_1M);
+			tell = jiffies + PROGRESS_INTERVAL;
+		}
 	}
 	memunmap(kaddr);
 	vm_unmap_aliases();

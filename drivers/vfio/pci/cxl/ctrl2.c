@@ -34,11 +34,14 @@ void vfio_cxl_write_ctrl2(struct vfio_cxl_device *cxl, u16 val)
  * @done: bits of success, as in the dword with Control2
  * @failed: bits of failure
  * @limit_ms: how long
+ * @killable: give up when the task is killed
  *
- * Return: 0, -EIO, -ETIMEDOUT; -ECANCELED when the device is being closed.
+ * Return: 0, -EIO, -ETIMEDOUT; -ECANCELED when the device is being closed; -EINTR
+ * when killed.
  */
 int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
-			  u32 done, u32 failed, unsigned int limit_ms)
+			  u32 done, u32 failed, unsigned int limit_ms,
+			  bool killable)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(limit_ms);
 	struct pci_dev *pdev = cxl->core.pdev;
@@ -60,6 +63,8 @@ int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 		}
 		if (READ_ONCE(cxl->cxl_reset.cancel))
 			return -ECANCELED;
+		if (killable && vfio_cxl_killed())
+			return -EINTR;
 		msleep(STATUS2_POLL_MS);
 	} while (!late);
 	dev_err_ratelimited(&pdev->dev, "%s timed out after %u ms: Status2 is %#x\n",
@@ -84,7 +89,7 @@ int vfio_cxl_write_back_disable(struct vfio_cxl_device *cxl)
 			     CXL_DVSEC_CTRL2_WBI);
 	return vfio_cxl_wait_status2(cxl, "cache write-back",
 				     CXL_DVSEC_STATUS2_CACHE_INV, 0,
-				     WRITE_BACK_TIMEOUT_MS);
+				     WRITE_BACK_TIMEOUT_MS, false);
 }
 
 static u16 idle_ctrl2(struct vfio_cxl_device *cxl, bool caching_disabled)

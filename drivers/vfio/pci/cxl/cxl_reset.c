@@ -93,10 +93,13 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 		ctrl2 |= CXL_DVSEC_CTRL2_MEM_CLR;
 	vfio_cxl_write_ctrl2(cxl, ctrl2);
 	vfio_cxl_write_ctrl2(cxl, ctrl2 | CXL_DVSEC_CTRL2_RESET);
+	cxl->cxl_reset.ends = jiffies +
+		msecs_to_jiffies(reset_timeout_ms(cxl->dvsec.cap));
 	rc = vfio_cxl_wait_status2(cxl, "CXL Reset",
 				   CXL_DVSEC_STATUS2_RESET_DONE,
 				   CXL_DVSEC_STATUS2_RESET_ERR,
-				   reset_timeout_ms(cxl->dvsec.cap));
+				   reset_timeout_ms(cxl->dvsec.cap), true);
+	cxl->cxl_reset.left = rc == -EINTR || rc == -ECANCELED;
 	pci_dev_reset_iommu_done(pdev);
 
 out_restore:
@@ -274,6 +277,30 @@ void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
 	flush_work(&cxl->cxl_reset.work);
 	vfio_cxl_settle_stop(cxl);
 	WRITE_ONCE(cxl->cxl_reset.cancel, false);
+}
+
+/**
+ * vfio_cxl_cxl_reset_outlast - wait for the end of a CXL Reset that was left alone
+ * @cxl: device, being opened
+ *
+ * What happens to a device in the middle of it the specification does not say.
+ *
+ * Return: 0, whatever came of it, or -EINTR when killed.
+ */
+int vfio_cxl_cxl_reset_outlast(struct vfio_cxl_device *cxl)
+{
+	unsigned long ends = cxl->cxl_reset.ends;
+
+	if (!cxl->cxl_reset.left)
+		return 0;
+	if (time_before(jiffies, ends) &&
+	    vfio_cxl_wait_status2(cxl, "CXL Reset", CXL_DVSEC_STATUS2_RESET_DONE,
+				  CXL_DVSEC_STATUS2_RESET_ERR,
+				  jiffies_to_msecs(ends - jiffies),
+				  true) == -EINTR)
+		return -EINTR;
+	cxl->cxl_reset.left = false;
+	return 0;
 }
 
 /**

@@ -55,9 +55,9 @@ static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
 /*
  * The device clears its memory by CXL Reset, which stops it, too; or else the
  * CPU does when the device is quiet (@quiet: it has just been reset). What
- * cannot be cleared now the next open clears.
+ * cannot be cleared now the next open clears; so when the task is killed.
  */
-static int clear_memory(struct vfio_cxl_device *cxl, bool quiet, bool closing)
+static int clear_memory(struct vfio_cxl_device *cxl, bool quiet)
 {
 	bool reset = !vfio_cxl_cxl_reset_now(cxl, true);
 	bool cleared = reset && vfio_cxl_caches_dropped(cxl);
@@ -68,11 +68,13 @@ static int clear_memory(struct vfio_cxl_device *cxl, bool quiet, bool closing)
 	else
 		quiet = make_quiet(cxl, quiet) || vfio_cxl_allow_no_reset;
 	/* Writes are dropped while the decoder is not committed. */
-	rc = vfio_cxl_settle_wait(cxl, !closing);
+	rc = vfio_cxl_settle_wait(cxl);
 	if (!rc && !cleared)
 		rc = quiet ? vfio_cxl_clear_by_cpu(cxl) : -EAGAIN;
 	cxl->needs_clear = rc;
-	if (rc)
+	if (rc == -EINTR)
+		pci_info(cxl->core.pdev, "killed while clearing device memory; the next open clears it\n");
+	else if (rc)
 		pci_err(cxl->core.pdev, "cannot clear device memory (%d)%s\n",
 			rc, cleared || quiet ? "" :
 			": cannot reset the device");
@@ -98,7 +100,7 @@ static int open_memory(struct vfio_cxl_device *cxl)
 	}
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
 	rc = cxl->needs_clear && clear_on_close ?
-	     clear_memory(cxl, quiet, false) : vfio_cxl_settle_wait(cxl, true);
+	     clear_memory(cxl, quiet) : vfio_cxl_settle_wait(cxl);
 	if (rc)
 		return rc;
 	rc = vfio_cxl_register_dpa(cxl);
@@ -131,6 +133,9 @@ static int vfio_cxl_open_device(struct vfio_device *core_vdev)
 	 */
 	if (READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN)
 		return -EAGAIN;
+	rc = vfio_cxl_cxl_reset_outlast(cxl);
+	if (rc)
+		return rc;
 	vfio_cxl_state_restore_config(cxl);
 	/* The VFIO core gives up when somebody has config access locked. */
 	vfio_cxl_settle_stop(cxl);
@@ -176,9 +181,9 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	/* That reset passes no callback. */
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
 	if (clear_on_close)
-		clear_memory(cxl, !cxl->core.needs_reset, true);
+		clear_memory(cxl, !cxl->core.needs_reset);
 	else
-		vfio_cxl_settle_wait(cxl, false);
+		vfio_cxl_settle_wait(cxl);
 }
 
 static const struct vfio_pci_device_ops vfio_cxl_pci_ops = {

@@ -12,6 +12,7 @@
 #include <linux/pci-p2pdma.h>
 #include <linux/range.h>
 #include <linux/rwsem.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -248,6 +249,8 @@ struct vfio_cxl_device {
 	 * @cxl_reset.flags: VFIO_CXL_RESET_*
 	 * @cxl_reset.rc: how it ended
 	 * @cxl_reset.busy: it was asked for, and is not over; set under own.lock
+	 * @cxl_reset.left: nobody waited for the end of the last one
+	 * @cxl_reset.ends: jiffies by which that must have come
 	 * @cxl_reset.cancel: the device is being closed: do not wait for it
 	 */
 	struct {
@@ -256,6 +259,8 @@ struct vfio_cxl_device {
 		unsigned int flags;
 		int rc;
 		bool busy;
+		bool left;
+		unsigned long ends;
 		bool cancel;
 	} cxl_reset;
 
@@ -293,6 +298,7 @@ struct vfio_cxl_device {
 	 */
 	struct {
 		bool wanted;
+		bool reserved;
 		bool present;
 		struct dev_pagemap map;
 	} pages;
@@ -334,6 +340,12 @@ static inline void vfio_cxl_own_begin(struct vfio_cxl_device *cxl,
 static inline void vfio_cxl_own_end(struct vfio_cxl_device *cxl)
 {
 	WRITE_ONCE(cxl->own.task, NULL);
+}
+
+/* One that exits has been killed before, and is to finish what it began. */
+static inline bool vfio_cxl_killed(void)
+{
+	return fatal_signal_pending(current) && !(current->flags & PF_EXITING);
 }
 
 /* main.c: module parameters */
@@ -381,7 +393,7 @@ void vfio_cxl_settle_init(struct vfio_cxl_device *cxl);
 void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl);
 void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons);
 void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons);
-int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl, bool killable);
+int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl);
 bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl);
 void vfio_cxl_update_power(struct vfio_cxl_device *cxl);
 
@@ -398,12 +410,14 @@ bool vfio_cxl_can_cxl_reset(struct vfio_cxl_device *cxl, bool clear);
 int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags);
 int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl);
 void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl);
+int vfio_cxl_cxl_reset_outlast(struct vfio_cxl_device *cxl);
 int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear);
 
 /* ctrl2.c: Control2, Status2, and the device's own cache */
 void vfio_cxl_write_ctrl2(struct vfio_cxl_device *cxl, u16 val);
 int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
-			  u32 done, u32 failed, unsigned int limit_ms);
+			  u32 done, u32 failed, unsigned int limit_ms,
+			  bool killable);
 int vfio_cxl_write_back_disable(struct vfio_cxl_device *cxl);
 int vfio_cxl_write_back(struct vfio_cxl_device *cxl);
 int vfio_cxl_guest_write_back(struct vfio_cxl_device *cxl);

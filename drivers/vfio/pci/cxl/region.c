@@ -118,7 +118,8 @@ static bool kvm_wants_pfnmap(void)
  * VFIO type1 follows the PFNs of a VM_PFNMAP mapping into the IOMMU, where they
  * stay when the device is closed, and while its next user has it. It refuses
  * VM_IO | VM_MIXEDMAP, as iommufd does, to which dma-bufs lead (dmabuf.c). That
- * cannot have PFNs with a struct page, which it refuses in a VM_PFNMAP mapping.
+ * cannot have PFNs with a struct page; of those in a VM_PFNMAP mapping it refuses
+ * the ones that are not reserved.
  */
 static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
 {

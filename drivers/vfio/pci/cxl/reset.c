@@ -85,7 +85,7 @@ long vfio_cxl_device_reset(struct vfio_cxl_device *cxl)
 	} while (rc == -EBUSY);
 	if (rc || !cxl->committed || vfio_cxl_is_asleep(cxl))
 		return rc;
-	return vfio_cxl_settle_wait(cxl, true);
+	return vfio_cxl_settle_wait(cxl);
 }
 
 static void vfio_cxl_reset_prepare(struct pci_dev *pdev)

@@ -164,16 +164,15 @@ static bool is_settled(struct vfio_cxl_device *cxl)
 /**
  * vfio_cxl_settle_wait - wait until the memory is in place, or will not be
  * @cxl: device; the caller holds no lock that a fault or a reset takes
- * @killable: give up when the task is killed. A close must not: its task may
- *	have been killed before.
  *
- * As long as the device itself says that it may take.
+ * As long as the device itself says that it may take. A task that exits, and closes
+ * the device by that, waits to the end.
  *
  * Return: 0, -EIO when the memory stays out of reach, -EINTR when killed.
  */
-int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl, bool killable)
+int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl)
 {
-	if (!killable)
+	if (current->flags & PF_EXITING)
 		wait_event_idle(cxl->gate.wait, is_settled(cxl));
 	else if (wait_event_killable(cxl->gate.wait, is_settled(cxl)))
 		return -EINTR;

@@ -388,6 +388,81 @@ TEST_F(cxl, killed_tenant)
 }
 
 /*
+ * A device that VFIO_CXL_BIG_BDF names, whose CXL Reset Timeout is 10 seconds or
+ * more, and to the emulator VFIO_CXL_BIG_EMULATED
+ */
+FIXTURE(slow) {
+	struct vfio_cxl_dev dev;
+	const char *bdf;
+};
+
+FIXTURE_SETUP(slow)
+{
+	const char *emulated = getenv("VFIO_CXL_BIG_EMULATED");
+
+	self->bdf = getenv("VFIO_CXL_BIG_BDF");
+	if (!self->bdf || !emulated)
+		SKIP(return, "VFIO_CXL_BIG_EMULATED names no device");
+	setenv("VFIO_CXL_EMULATED", emulated, 1);
+	if (!vfio_cxl_emulate("x-cxl-reset-delay", "3000"))
+		SKIP(return, "needs an emulated device");
+}
+
+FIXTURE_TEARDOWN_PARENT(slow)
+{
+	if (!getenv("VFIO_CXL_BIG_EMULATED"))
+		return;
+	setenv("VFIO_CXL_EMULATED", getenv("VFIO_CXL_BIG_EMULATED"), 1);
+	vfio_cxl_emulate("x-cxl-reset-delay", "0");
+}
+
+/*
+ * Who closes the device may be killed while its memory is cleared. The next one
+ * waits for the device, and finds its memory clear.
+ *
+ * Guards: ctrl2.c vfio_cxl_wait_status2(), killable; cxl_reset.c
+ * vfio_cxl_cxl_reset_outlast(); settle.c vfio_cxl_settle_wait(); main.c
+ * clear_memory(), needs_clear
+ */
+TEST_F(slow, killed_in_close)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	int ready[2], status;
+	__u64 began;
+	pid_t pid;
+	char c, *p;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (vfio_cxl_open(dev, self->bdf))
+			_exit(1);
+		p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+		vfio_cxl_fill(p, SZ_2M, TENANT);
+		munmap(p, SZ_2M);
+		if (write(ready[1], "r", 1) != 1)
+			_exit(1);
+		vfio_cxl_close(dev);
+		_exit(2);
+	}
+	close(ready[1]);
+	EXPECT_EQ(1, read(ready[0], &c, 1));
+	usleep(300 * 1000);
+	began = vfio_cxl_now_ms();
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	TH_LOG("gone after %llu ms", vfio_cxl_now_ms() - began);
+	EXPECT_GT(2000, vfio_cxl_now_ms() - began);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-delay", "0"));
+	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, SZ_2M));
+	munmap(p, SZ_2M);
+}
+
+/*
  * A mapping holds the device file: the device stays open, and the memory the
  * tenant's, until it is gone as well.
  *
