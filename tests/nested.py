@@ -7,7 +7,7 @@
 One host VM with two emulated accelerators, each with a file behind its memory;
 in it one guest after the other. What a scenario says about memory is proved by
 content, as in tests/demo.py. RESETS=N resets the guest N times instead of a
-few.
+few. PAGES=on has all scenarios run with the driver's parameter struct_pages at that.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from vm import RUN, HostVM, VMError
 SIZE = 256 << 20
 BYTES = 2 << 20             # of the pattern that proves where memory is
 RESETS = int(os.environ.get("RESETS", "4"))
+PAGES = os.environ.get("PAGES", "")
 
 # The second accelerator of the host VM, beside the one that there always is
 SECOND = [
@@ -252,6 +253,7 @@ def copies(t, works=True):
                     f"DMA by accel0, {what}: refused, as documented", f"status {status}")
 
 
+STRUCT_PAGES = "/sys/module/vfio_cxl_pci/parameters/struct_pages"
 TYPE1 = "/sys/module/vfio_cxl_pci/parameters/unsafe_type1_dma"
 
 
@@ -278,6 +280,28 @@ def dma_iommufd(t):
     t.vm.guest_qmp("system_reset")
     t.vm.wait_for_guest()
     copies(t)
+
+
+def struct_pages(t):
+    """Memory with struct pages, as KVM on Intel wants it: CPUs, DMA, and after a reset"""
+    before = t.vm.sh(f"cat {STRUCT_PAGES}").strip()
+    rebind = (". /lib/vm.sh; for b in $(accels); do unbind $b; done; "
+              "for b in $(accels); do bind vfio-cxl-pci $b || exit; done")
+    t.end()
+    t.vm.sh(f"echo on >{STRUCT_PAGES}; {rebind}; modprobe iommufd")
+    try:
+        t.start("-object", "iommufd,id=iommufd0", *PORT1, *t.device(0, "rp0", iommufd="iommufd0"),
+                *t.device(1, "rp1", iommufd="iommufd0"))
+        said = t.vm.sh("cat /sys/kernel/debug/vfio-cxl-pci/*")
+        t.check(said.count("struct pages: yes") == 2, "both have struct pages", said)
+        t.use(0, 1)
+        copies(t)
+        t.vm.guest_qmp("system_reset")
+        t.vm.wait_for_guest()
+        t.use(0, 1)
+    finally:
+        t.end()
+        t.vm.sh(f"echo {before} >{STRUCT_PAGES}; {rebind}")
 
 
 def tools(t):
@@ -445,8 +469,8 @@ def guest_commits(t):
             "after a system reset it is nowhere again", t.get(0, "cxl-state"))
 
 
-SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, dma_type1, dma_iommufd, tools,
-             as_printed, as_libvirt]
+SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits,
+             dma_type1, dma_iommufd, struct_pages, tools, as_printed, as_libvirt]
 
 
 def main():
@@ -456,6 +480,8 @@ def main():
     os.makedirs(RUN, exist_ok=True)
     with HostVM("nested", devices=SECOND) as vm:
         vm.boot()
+        if PAGES:
+            vm.sh(f"modprobe vfio-cxl-pci && echo {PAGES} >{STRUCT_PAGES}")
         bdfs = vm.sh(". /lib/vm.sh; for b in $(accels); do bind vfio-cxl-pci $b || exit; done; accels").split()
         for number, scenario in enumerate(wanted, 1):
             print(f"    # {scenario.__doc__}", flush=True)
