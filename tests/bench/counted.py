@@ -81,6 +81,26 @@ def life(b):
         b.row(f"{step}: kernel memory per GiB", "bytes", per_gib, limit=0, is_limit=True)
 
 
+def pages(b):
+    """The same with struct pages, which the memory has while the gate is open"""
+    sizes = sorted(b.life_sizes)
+    mode = "/sys/module/vfio_cxl_pci/parameters/struct_pages"
+    before = b.vm.sh(f"cat {mode}").strip()
+    got = {}
+    for turn in ("off", "on"):
+        b.vm.sh(f"echo {turn} >{mode}")
+        got[turn] = {size: b.run(f"life {b.life_sizes[size]} {b.rounds}", f"pages.{turn}.{size}")
+                     for size in sizes}
+    b.vm.sh(f"echo {before} >{mode}")
+    for step in ("open", "reset", "close"):
+        for size in (sizes[0], sizes[-1]):
+            b.row(f"{step}, {name_of(size)}: time, with struct pages ÷ without", "ns",
+                  got["on"][size][step + "_time"], got["off"][size][step + "_time"])
+    large = sizes[-1]
+    grown = got["on"][large]["open_memory"] - got["off"][large]["open_memory"]
+    b.row(f"open, {name_of(large)}: kernel memory per GiB", "bytes", int(max(0, grown) / (large / GIB)))
+
+
 def start_qemu(b, devices, prefix, before=""):
     """QEMU with these devices of the host VM, and no running guest, until it answers"""
     args = []

@@ -58,6 +58,7 @@ COUNTED = [
     Part(counted.faults, "Faults", "15 s", quick=True),
     Part(counted.regs, "Register access by the device file", "1 s", quick=True),
     Part(counted.life, "Bind, open, map, reset, close", "10 s", quick=True),
+    Part(counted.pages, "Memory with struct pages", "20 s"),
     Part(counted.scale, "Start of QEMU, devices", "1 min", quick=True),
     Part(counted.calls, "System calls of QEMU from start until the guest could run", "15 s", quick=True),
     Part(counted.boot, "Boot", "2 min"),
