@@ -135,8 +135,8 @@ static const struct dev_pagemap_ops pagemap_ops = {
 };
 
 /*
- * Pages of the largest order that fits: the kernel then has little memory for
- * all struct pages but the first ones, which are the same.
+ * The largest that fits: of a compound page the kernel keeps two pages of struct
+ * pages, and maps the second one for all the rest.
  */
 static unsigned int page_order(const struct range *range)
 {
