@@ -2,16 +2,16 @@
 /**
  * DOC: When a bind must wait
  *
- * When a driver that uses the CXL core leaves a device, the CXL core queues work
- * (detach_memdev()) that takes the driver away from the device: the one it was
- * queued for, or whichever has been bound meanwhile. A bind right after an
- * unbind, as management tools do it, would be undone.
+ * When a driver that uses the CXL core is unbound, the CXL core queues work
+ * (detach_memdev()) that releases the device's driver, even if another driver has
+ * been bound meanwhile. A bind right after an unbind, which management tools do,
+ * would be undone.
  *
- * That work needs the device's lock, which is held in probe. So the driver keeps
- * watch over unbinds of CXL devices, flushes the CXL core's workqueue after each,
- * and has a probe that comes earlier deferred; it is done when the flush is over.
+ * That work needs the device lock, which probe holds, so probe cannot wait for it.
+ * The driver therefore monitors unbinds of CXL devices, flushes the CXL core's
+ * workqueue after each, and defers a probe that comes before the flush is done.
  *
- * A probe that comes before the CXL core knows the topology is deferred, too.
+ * A probe before the CXL core has enumerated the topology is also deferred.
  */
 #include <linux/device.h>
 #include <linux/list.h>
@@ -32,8 +32,8 @@ extern const struct bus_type cxl_bus_type;
  * @node: in unbound_list
  * @work: flushes the CXL core's workqueue
  * @dev: the device, with a reference
- * @deferred: a probe was deferred, and is to be done
- * @deferring: the driver core has not yet told of that
+ * @deferred: a probe was deferred and must be retried
+ * @deferring: the driver core has not reported that deferral yet
  */
 struct unbound {
 	struct list_head node;
@@ -48,7 +48,7 @@ static DEFINE_MUTEX(unbound_lock);	/* unbound_list */
 static struct workqueue_struct *unbound_wq;
 static const struct bus_attribute *cxl_flush;
 
-/* What "echo 1 > /sys/bus/cxl/flush" is, the CXL core's own way to wait */
+/* Same as "echo 1 > /sys/bus/cxl/flush" */
 static const struct bus_attribute *find_cxl_flush(void)
 {
 	const struct attribute_group *const *group;
@@ -90,7 +90,7 @@ static void watch(struct device *dev)
 	struct unbound *u = kzalloc_obj(*u);
 
 	if (!u)
-		return;	/* and a bind may be undone */
+		return;	/* A bind may be undone. */
 	u->dev = get_device(dev);
 	INIT_WORK(&u->work, unbound_work);
 	list_add_tail(&u->node, &unbound_list);
@@ -121,11 +121,11 @@ static int bus_notify(struct notifier_block *nb, unsigned long action, void *dat
 static struct notifier_block bus_nb = { .notifier_call = bus_notify };
 
 /**
- * vfio_cxl_bind_must_wait - whether a bind now might be undone
- * @dev: device that is being probed
+ * vfio_cxl_bind_must_wait - test whether a bind might be undone
+ * @dev: device being probed
  *
- * Return: true if the probe must be deferred; the device is then probed again
- * without anybody asking, within milliseconds.
+ * Return: true if the probe must be deferred. It is then retried automatically
+ * within milliseconds.
  */
 bool vfio_cxl_bind_must_wait(struct device *dev)
 {
@@ -146,12 +146,11 @@ static int is_root(struct device *dev, const void *unused)
 }
 
 /**
- * vfio_cxl_bind_has_root - whether the CXL core knows the CXL topology
+ * vfio_cxl_bind_has_root - test whether the CXL core has enumerated the topology
  *
- * It does when cxl_acpi has found all of it, and is bound to the device that is
- * the parent of the root. Host bridges, whose driver binds on the way, are not
- * enough. With each driver that binds, that one being the last, the driver core
- * tries deferred probes again.
+ * It has when cxl_acpi is bound to the parent of the CXL root. Host bridges are
+ * not sufficient, because their driver binds during enumeration. The driver core
+ * retries deferred probes whenever a driver binds, and cxl_acpi is the last one.
  *
  * Return: true if so. This is a hint: no lock keeps it true.
  */
@@ -166,7 +165,7 @@ bool vfio_cxl_bind_has_root(void)
 }
 
 /**
- * vfio_cxl_bind_init - keep watch from now on
+ * vfio_cxl_bind_init - start to monitor unbinds
  *
  * Return: 0 or an error.
  */
@@ -187,13 +186,13 @@ int vfio_cxl_bind_init(void)
 		destroy_workqueue(unbound_wq);
 		return rc;
 	}
-	/* What was queued before the watch began */
+	/* Flush work that was queued before. */
 	cxl_flush->store(&cxl_bus_type, "1", 1);
 	return 0;
 }
 
 /**
- * vfio_cxl_bind_exit - keep watch no longer
+ * vfio_cxl_bind_exit - stop monitoring unbinds
  */
 void vfio_cxl_bind_exit(void)
 {

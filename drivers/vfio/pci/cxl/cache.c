@@ -2,18 +2,18 @@
 /**
  * DOC: CPU caches
  *
- * CPUs cache the device memory. A line that is written back while the decoder
- * is gone or the device sleeps is lost, or worse; one that is left over may
- * later hide what the device wrote, or bring back what the device cleared. So
- * before the memory goes away all lines that may be cached are written back and
- * dropped.
+ * CPUs cache device memory. A dirty line that is written back after the decoder
+ * is lost or the device is suspended is dropped or causes an error. A stale line
+ * may hide later writes of the device, or overwrite memory that the device has
+ * cleared. Therefore all lines that may be cached are written back and invalidated
+ * before the memory becomes unreachable.
  *
- * The kernel can do that for all CPUs and caches at once
- * (cpu_cache_invalidate_memregion(): WBINVD on x86), which stalls the whole
- * host. A guest can cause it, so not more often than a host can bear: beyond that
- * little memory is flushed line by line, which costs only who asked for it, and
- * with much the caller waits for its turn. Where the kernel cannot do it at once
- * (in a virtual machine, on most arm64), it is always line by line.
+ * cpu_cache_invalidate_memregion() does this for all caches (WBINVD on x86), but
+ * stalls the whole host. As a guest can trigger it, it is ratelimited. Beyond the
+ * limit, small amounts of memory are flushed line by line at the expense of the
+ * caller, and for large amounts the caller waits. Where the kernel has no such
+ * operation (in a virtual machine, on most arm64), memory is always flushed line
+ * by line.
  */
 #include <linux/bitmap.h>
 #include <linux/io.h>
@@ -33,18 +33,18 @@
 #error "vfio-cxl-pci needs an architecture that can write back cache lines"
 #endif
 
-/* Bytes handled between two points where the CPU may do something else */
+/* Bytes to process between two calls of cond_resched() */
 #define CACHE_CHUNK	SZ_64K
 
-/* What is touched is remembered in at most so many pieces, of 2 MiB at least. */
+/* Accesses are tracked in at most this many pieces of at least 2 MiB. */
 #define CACHE_PIECES	4096
-/* More than this is not flushed line by line where there is another way. */
+/* Larger amounts are not flushed line by line if there is another way. */
 #define CACHE_LINES_MAX	SZ_256M
 
-/* How often whoever waits is told how much has been cleared */
+/* Interval of progress messages */
 #define PROGRESS_INTERVAL	(5 * HZ)
 
-/* Of all devices: a stall of the host every 2.5 seconds */
+/* For all devices together: one stall of the host every 2.5 seconds */
 static struct ratelimit_state wbinvd_limit =
 	RATELIMIT_STATE_INIT_FLAGS(wbinvd_limit, 10 * HZ, 4,
 				   RATELIMIT_MSG_ON_RELEASE);
@@ -84,7 +84,7 @@ static unsigned long nr_pieces(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_cache_init - remember from now on what CPUs touch
+ * vfio_cxl_cache_init - start to track CPU accesses
  * @cxl: a firmware-committed device, being bound
  *
  * Return: 0 or -ENOMEM.
@@ -97,7 +97,7 @@ int vfio_cxl_cache_init(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_cache_touch - remember that CPU caches may hold lines of the memory
+ * vfio_cxl_cache_touch - record that CPU caches may hold lines of the memory
  * @cxl: device; the caller holds gate.lock
  * @off: DPA of the first byte
  * @len: bytes, not zero
@@ -111,7 +111,7 @@ void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len)
 	bitmap_set(cxl->gate.touched, first, last - first + 1);
 }
 
-/* Its caches are those of its hypervisor, which knows what to do with them. */
+/* In a virtual machine the caches are the responsibility of the hypervisor. */
 static bool in_virtual_machine(void)
 {
 #ifdef CONFIG_X86
@@ -122,12 +122,12 @@ static bool in_virtual_machine(void)
 }
 
 /**
- * vfio_cxl_flush_cpu_caches - write back and drop what CPUs cache of the memory
- * @cxl: device; the gate is closed, nobody touches the memory
- * @kaddr: kernel mapping of it
+ * vfio_cxl_flush_cpu_caches - write back and invalidate CPU caches of the memory
+ * @cxl: device; the gate is closed
+ * @kaddr: kernel mapping of the memory
  *
- * Costs according to what CPUs touched since the last time. A virtual machine,
- * which can only do it line by line, leaves much memory to its hypervisor; see
+ * The cost depends on what CPUs have touched since the last flush. A virtual
+ * machine can only flush line by line, and skips large amounts of memory; see
  * vfio_cxl_caches_dropped().
  */
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
@@ -158,12 +158,12 @@ void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr)
 }
 
 /**
- * vfio_cxl_caches_dropped - whether no CPU may cache anything of the memory
+ * vfio_cxl_caches_dropped - test whether CPU caches hold no lines of the memory
  * @cxl: device, closed
  *
- * If not, lines that are written back later may undo what the device did.
+ * Otherwise a later write-back may undo what the device has written or cleared.
  *
- * Return: true if so.
+ * Return: true if they hold none.
  */
 bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl)
 {
@@ -174,11 +174,10 @@ bool vfio_cxl_caches_dropped(struct vfio_cxl_device *cxl)
  * vfio_cxl_clear_by_cpu - zero all of the device memory
  * @cxl: device, closed and quiet, with its decoder in place
  *
- * On return the zeroes are in the device, not in caches.
+ * On return the zeroes have been written back to the device.
  *
- * Return: 0, -ENOMEM when the memory cannot be mapped, -EAGAIN when the device
- * was reset meanwhile: some of the zeroes may not have arrived; -EINTR when
- * killed.
+ * Return: 0, -ENOMEM if the memory cannot be mapped, -EAGAIN if the device was
+ * reset meanwhile, so that zeroes may be lost, or -EINTR if the task was killed.
  */
 int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 {
@@ -196,7 +195,7 @@ int vfio_cxl_clear_by_cpu(struct vfio_cxl_device *cxl)
 	if (active)
 		rc = -EAGAIN;
 	for (off = 0; !rc && off < cxl->decoder.size; off += CACHE_CHUNK) {
-		/* A reset waits for the piece, and nothing follows it. */
+		/* A reset waits for this chunk, and is detected before the next. */
 		scoped_guard(rwsem_read, &cxl->gate.lock) {
 			if (seq != cxl->gate.seq) {
 				rc = -EAGAIN;

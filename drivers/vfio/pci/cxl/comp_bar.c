@@ -2,21 +2,21 @@
 /**
  * DOC: The component BAR
  *
- * The BAR that holds the component register page is passed through but for
- * that page: it cannot be mapped, nor reached by dma-buf, and read() and
- * write() show the same as the COMP_REGS region.
+ * The BAR that contains the component register page is passed through except for
+ * that page, which can be neither mapped nor exported as a dma-buf. read() and
+ * write() behave as in the COMP_REGS region.
  */
 #include <linux/pci.h>
 
 #include "priv.h"
 
 /**
- * vfio_cxl_map_comp_bar - make the component BAR usable
+ * vfio_cxl_map_comp_bar - map the component BAR for the VFIO core
  * @cxl: device, being opened, after vfio_pci_core_enable()
  *
- * The CXL core's endpoint port has requested the decoder block in the BAR, so
- * the VFIO core could not request the whole of it, and left an error in place
- * of its mapping. Nobody else can have the BAR: the device is ours.
+ * The CXL core has requested the HDM decoder block in the BAR, so that the VFIO
+ * core failed to request the BAR and stored an error pointer as its mapping. No
+ * other driver can own the BAR, as the device is bound to this one.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -37,8 +37,8 @@ int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl)
 
 /**
  * vfio_cxl_unmap_comp_bar - undo vfio_cxl_map_comp_bar()
- * @cxl: device, before vfio_pci_core_disable(), which would otherwise release
- *	a region that it never requested
+ * @cxl: device, before vfio_pci_core_disable(), which would release a region that
+ *	it did not request
  */
 void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl)
 {
@@ -51,7 +51,7 @@ void vfio_cxl_unmap_comp_bar(struct vfio_cxl_device *cxl)
 	cxl->comp.iomap_owned = false;
 }
 
-/* The pages of the BAR that user space may not map, as offsets in it */
+/* Offsets in the BAR of the pages that user space must not map */
 static u64 hole_start(struct vfio_cxl_device *cxl)
 {
 	return PAGE_ALIGN_DOWN(cxl->comp.offset);
@@ -63,13 +63,13 @@ static u64 hole_end(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_overlaps_comp_regs - whether a piece of a region touches the register page
+ * vfio_cxl_overlaps_comp_regs - test whether a range contains the register page
  * @cxl: device
  * @index: VFIO region index
  * @start: offset in that region
  * @len: length in bytes
  *
- * In whole pages of the CPU, as mappings are made of them.
+ * The register page is extended to whole pages of the CPU, the unit of mappings.
  */
 bool vfio_cxl_overlaps_comp_regs(struct vfio_cxl_device *cxl,
 				 unsigned int index, u64 start, u64 len)
@@ -79,7 +79,7 @@ bool vfio_cxl_overlaps_comp_regs(struct vfio_cxl_device *cxl,
 }
 
 /**
- * vfio_cxl_add_sparse_cap - say which pages of the component BAR may be mapped
+ * vfio_cxl_add_sparse_cap - add the sparse mmap capability of the component BAR
  * @cxl: device
  * @caps: capability chain of the BAR's region info
  *
@@ -114,8 +114,8 @@ int vfio_cxl_add_sparse_cap(struct vfio_cxl_device *cxl,
  * @ppos: offset in the device file; advanced by what was moved
  * @iswrite: direction
  *
- * In the register page the rules of the COMP_REGS region hold. An access that
- * begins before the page is cut short there, as read(2) and write(2) may be.
+ * The register page behaves as the COMP_REGS region. An access that begins before
+ * the page ends there, with a short count.
  *
  * Return: bytes moved, or an error.
  */

@@ -32,7 +32,7 @@ static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
 
 	if (off / 4 <= FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr))
 		return CR_CAP_ARRAY;
-	/* The structure's true length, which the HDM capability announces */
+	/* The length follows from the count in the HDM Decoder Capability. */
 	if (off >= cxl->comp.hdm_offset && off < cxl->comp.hdm_offset + cxl->comp.hdm_len)
 		return CR_HDM;
 	if (cxl->comp.ras_offset && off >= cxl->comp.ras_offset &&
@@ -43,9 +43,8 @@ static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
 }
 
 /*
- * @raw holds the bytes as in the register page, that is little-endian. Alone
- * of the parts of the page this one needs the device awake, as the core has it
- * for its own accesses.
+ * @raw holds the bytes as in the register page, in little-endian order. Only this
+ * part of the page accesses hardware, so only this function resumes the device.
  */
 static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 			__le64 *raw, bool iswrite)
@@ -61,7 +60,7 @@ static int comp_regs_hw(struct vfio_cxl_device *cxl, u32 off, unsigned int len,
 	if (pm_runtime_resume_and_get(&core->pdev->dev))
 		return -EIO;
 	io += cxl->comp.offset + off;
-	/* The core's accessors move bytes, whatever the CPU's order is. */
+	/* The core's accessors do not convert the byte order. */
 	if (len == 4)
 		rc = iswrite ?
 		     vfio_pci_core_iowrite32(core, true, *dword, io) :
@@ -79,7 +78,7 @@ static void comp_regs_hdm(struct vfio_cxl_device *cxl, u32 off,
 {
 	guard(mutex)(&cxl->virt.lock);
 	if (iswrite)
-		/* Where the memory appears is for the VMM to see. */
+		/* The VMM follows the decoder by reading it back. */
 		(void)vfio_cxl_hdm_write(&cxl->virt.hdm, off, len,
 					 le64_to_cpu(*raw));
 	else
@@ -220,11 +219,11 @@ static const struct vfio_pci_regops comp_regs_regops = {
 };
 
 /**
- * vfio_cxl_is_comp_regs - whether a region is COMP_REGS
+ * vfio_cxl_is_comp_regs - test whether a region is COMP_REGS
  * @cxl: device, open
  * @index: of a device region, or none
  *
- * The VFIO core would wake the device for each access, which most do not need.
+ * The VFIO core would resume the device for each access; most need no hardware.
  *
  * Return: true if it is.
  */
@@ -239,7 +238,7 @@ bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index)
 }
 
 /**
- * vfio_cxl_register_comp_regs - offer the COMP_REGS region
+ * vfio_cxl_register_comp_regs - register the COMP_REGS region
  * @cxl: device, being opened
  *
  * Return: 0 or an error.

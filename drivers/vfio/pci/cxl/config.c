@@ -98,7 +98,7 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		return count;
 	}
 
-	/* Waits while the device is in reset; one that is gone is not active. */
+	/* Waits for a reset to end; a device that is gone reads as not active. */
 	pci_user_read_config_dword(cxl->core.pdev, cxl->dvsec.pos +
 				   PCI_DVSEC_CXL_RANGE_SIZE_LOW(0), &size_lo);
 	if (PCI_POSSIBLE_ERROR(size_lo))
@@ -111,7 +111,7 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
 }
 
-/* Whether a write may put the device to sleep. User memory is read but once. */
+/* Whether a write may suspend the device; the core alone reads the value. */
 static bool hits_power_state(struct vfio_cxl_device *cxl, u64 pos, size_t count)
 {
 	u64 reg = cxl->core.pdev->pm_cap + PCI_PM_CTRL;
@@ -120,9 +120,8 @@ static bool hits_power_state(struct vfio_cxl_device *cxl, u64 pos, size_t count)
 }
 
 /*
- * Hand a piece to the core. Any reset that a write triggers runs synchronously
- * in this task, and is the guest's own FLR. To that the CXL registers are as if
- * nothing had happened (CXL r4.0 sec 9.5).
+ * Forward a piece to the core. A write may trigger the guest's own FLR, which runs
+ * synchronously in this task and preserves the CXL registers (CXL r4.0 sec 9.5).
  */
 static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		       size_t count, loff_t *ppos, bool iswrite)
@@ -136,7 +135,7 @@ static ssize_t core_rw(struct vfio_cxl_device *cxl, char __user *buf,
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
 
 	guard(mutex)(&cxl->own.lock);
-	/* A device in reset drops them. */
+	/* A device in reset drops writes. */
 	if (READ_ONCE(cxl->cxl_reset.busy)) {
 		*ppos += count;
 		return count;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: The device's own cache, and what starts something in it
+ * DOC: Control2 and Status2, and the device's own cache
  *
- * Control2 and Status2 of the physical Device DVSEC (CXL r4.0 sec 8.1.3.4,
- * 8.1.3.5): Disable_Caching, which is the guest's to set, and the write-back of
- * what the device caches of the host's memory.
+ * Accesses to these registers of the physical Device DVSEC (CXL r4.0 sec 8.1.3.4,
+ * 8.1.3.5). The guest controls Disable_Caching; the driver has the device write
+ * back its cache of host memory before resets.
  */
 #include <linux/delay.h>
 #include <linux/pci.h>
 
 #include "priv.h"
 
-/* How often Status2 is looked at */
+/* Polling interval of Status2 */
 #define STATUS2_POLL_MS		10
-/* The specification sets no limit to writing a cache back; this is ours. */
+/* The specification defines no timeout for a cache write-back. */
 #define WRITE_BACK_TIMEOUT_MS	1000
 
 /**
@@ -29,15 +29,15 @@ void vfio_cxl_write_ctrl2(struct vfio_cxl_device *cxl, u16 val)
 
 /**
  * vfio_cxl_wait_status2 - wait for a bit of the physical Status2
- * @cxl: device; in reset it need not answer
- * @what: what the bit tells of, for the log
- * @done: bits of success, as in the dword with Control2
- * @failed: bits of failure
- * @limit_ms: how long
- * @killable: give up when the task is killed
+ * @cxl: device; it need not respond while it is in reset
+ * @what: name of the operation for log messages
+ * @done: bits that report success, as in the dword with Control2
+ * @failed: bits that report failure
+ * @limit_ms: timeout
+ * @killable: return early if the task is killed
  *
- * Return: 0, -EIO, -ETIMEDOUT; -ECANCELED when the device is being closed; -EINTR
- * when killed.
+ * Return: 0; -EIO if the device reported failure; -ETIMEDOUT; -ECANCELED if the
+ * device is being closed; or -EINTR if the task was killed.
  */
 int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 			  u32 done, u32 failed, unsigned int limit_ms,
@@ -73,10 +73,8 @@ int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 }
 
 /**
- * vfio_cxl_write_back_disable - have the device write its cache back
- * @cxl: device, awake; the caller keeps others from its Control2
- *
- * Leaves caching disabled.
+ * vfio_cxl_write_back_disable - write back the device's cache and disable it
+ * @cxl: device, in D0; the caller serializes accesses to Control2
  *
  * Return: 0 or an error, which has been logged.
  */
@@ -99,15 +97,15 @@ static u16 idle_ctrl2(struct vfio_cxl_device *cxl, bool caching_disabled)
 }
 
 /**
- * vfio_cxl_set_caching - have the device cache host memory, or not
+ * vfio_cxl_set_caching - enable or disable the device's cache
  * @cxl: device
- * @disabled: what the guest wrote to Disable_Caching
+ * @disabled: Disable_Caching as the guest wrote it
  *
- * It is the guest's own device: what it is told of the cache is true.
+ * The guest controls the physical bit, so that its view of the cache is true.
  */
 void vfio_cxl_set_caching(struct vfio_cxl_device *cxl, bool disabled)
 {
-	/* Not during a reset, whoever does it */
+	/* Not during a reset */
 	if (!pci_cfg_access_trylock(cxl->core.pdev))
 		return;
 	vfio_cxl_write_ctrl2(cxl, idle_ctrl2(cxl, disabled));

@@ -2,17 +2,18 @@
 /**
  * DOC: CXL Reset
  *
- * What the Device DVSEC offers beside an ordinary function level reset (CXL
- * r4.0 sec 9.7): it also resets CXL.cache and CXL.mem, and can clear the memory.
- * It comes with no other reset, neither of the function nor of the link.
+ * The Device DVSEC offers a reset in addition to function level reset (CXL r4.0
+ * sec 9.7). It also resets CXL.cache and CXL.mem, and can clear the memory. The
+ * driver combines it with no other reset of the function or the link.
  *
- * A device may take up to 100 seconds for it. So a work item does it, holding
- * no lock while it waits; the guest reads in Status2 when it is over, and a VMM
- * that asked by VFIO_DEVICE_RESET can be killed while it waits. Config writes
- * of the user are dropped meanwhile, as by a device in reset.
+ * A device may take up to 100 seconds. A work item performs the reset and holds
+ * no lock while it waits. The guest polls Status2 for completion, and a VMM that
+ * is waiting in VFIO_DEVICE_RESET can be killed. User writes to config space are
+ * dropped until the reset completes, as a device in reset would drop them.
  *
- * Before it: the gate is closed, CPU caches are flushed, dma-bufs are revoked,
- * transactions end, the IOMMU is told, and the device writes its own cache back.
+ * Beforehand the driver closes the gate, flushes CPU caches, revokes dma-bufs,
+ * waits for pending transactions, blocks DMA in the IOMMU and has the device
+ * write back its own cache.
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>
@@ -22,7 +23,7 @@
 #include "priv.h"
 
 #define LOCK_POLL_MS		10
-/* How long somebody else may hold the device before a reset gives up */
+/* How long another reset may hold the device before this one gives up */
 #define DEVICE_LOCK_TIMEOUT_MS	1000
 
 /* CXL Reset Timeout: 10 ms to 100 s, in powers of ten */
@@ -36,8 +37,8 @@ static unsigned int reset_timeout_ms(u32 cap)
 }
 
 /*
- * Other resets hold the device's config access. An unbind does not, but the
- * device's lock, and waits for us: that one is not for us.
+ * Take config access, which every other reset holds. Not the device lock: an
+ * unbind holds that while it waits for this work item.
  */
 static int lock_device(struct vfio_cxl_device *cxl)
 {
@@ -57,8 +58,8 @@ static int lock_device(struct vfio_cxl_device *cxl)
 }
 
 /*
- * The function is ours, awake, and its memory out of reach. Config space is as
- * before afterwards; decoders and Mem_Enable may be lost.
+ * The function must be in D0 and the gate closed. Config space is restored on
+ * return; decoders and Mem_Enable may be lost.
  */
 static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 {
@@ -87,7 +88,7 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 		goto out_restore;
 	}
 
-	/* What cannot be written back is lost in the reset: logged, no more. */
+	/* A failed write-back has been logged; the reset goes ahead. */
 	(void)vfio_cxl_write_back_disable(cxl);
 	if (mem_clr)
 		ctrl2 |= CXL_DVSEC_CTRL2_MEM_CLR;
@@ -104,8 +105,9 @@ static int issue_cxl_reset(struct vfio_cxl_device *cxl, bool mem_clr)
 
 out_restore:
 	/*
-	 * Another reset saved what is cleared here, and restores that: after it,
-	 * however long it takes. Who holds config access does not wait for us.
+	 * A concurrent reset may have saved the cleared Command register and
+	 * restore it: wait for its end, however long that takes. Holders of config
+	 * access never wait for this work item.
 	 */
 	pci_cfg_access_lock(pdev);
 	vfio_cxl_write_ctrl2(cxl, cxl->dvsec.ctrl2);
@@ -115,7 +117,7 @@ out_restore:
 	return rc;
 }
 
-/* -EAGAIN: not reset, but left in order by whoever came between */
+/* -EAGAIN: overtaken by another reset, which left the device in order */
 static int do_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
 {
 	unsigned int seq;
@@ -127,7 +129,7 @@ static int do_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
 	if (cxl->committed)
 		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_IN_RESET);
 	rc = issue_cxl_reset(cxl, clear);
-	/* Another reset meanwhile: what this one did no longer counts. */
+	/* Another reset came in between and undid the effect of this one. */
 	if (!rc && seq != vfio_cxl_reset_seq(cxl, &active))
 		rc = -EAGAIN;
 	vfio_cxl_reset_end(cxl);
@@ -138,7 +140,7 @@ static int do_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
 	return rc;
 }
 
-/* The gate after a CXL Reset; @rc is its result. */
+/* Update the gate after a CXL Reset that returned @rc. */
 static void reset_over(struct vfio_cxl_device *cxl, int rc)
 {
 	if (!cxl->committed)
@@ -154,7 +156,7 @@ static void reset_over(struct vfio_cxl_device *cxl, int rc)
 			    rc);
 }
 
-/* A reset of the guest's keeps what the specification's Table 8-1 says. */
+/* After a guest's CXL Reset, keep the registers that Table 8-1 lists. */
 static void update_virt(struct vfio_cxl_device *cxl, int rc)
 {
 	bool disabled;
@@ -167,7 +169,7 @@ static void update_virt(struct vfio_cxl_device *cxl, int rc)
 		vfio_cxl_dvsec_done(&cxl->virt.dvsec, VFIO_CXL_DVSEC_RESET, !rc);
 		disabled = vfio_cxl_dvsec_caching_disabled(&cxl->virt.dvsec);
 	}
-	/* As the guest has it now, which may have changed it meanwhile */
+	/* The guest may have changed Disable_Caching during the reset. */
 	vfio_cxl_set_caching(cxl, disabled);
 }
 
@@ -183,7 +185,7 @@ static void cxl_reset_work(struct work_struct *work)
 	reset_over(cxl, rc);
 	if (!rc)
 		flush_delayed_work(&cxl->gate.settle);
-	/* Whoever sees the end in Status2 goes on at once, and is not dropped. */
+	/* Once Status2 reports completion, no config write is dropped any more. */
 	guard(mutex)(&cxl->own.lock);
 	if (flags & VFIO_CXL_RESET_KEEP)
 		update_virt(cxl, rc);
@@ -205,10 +207,10 @@ void vfio_cxl_cxl_reset_init(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_can_cxl_reset - whether the device can do a CXL Reset
+ * vfio_cxl_can_cxl_reset - test whether the device supports CXL Reset
  * @cxl: device
- * @clear: one that clears the memory. The specification promises that for
- *	volatile memory only.
+ * @clear: whether it must clear the memory, which the specification guarantees
+ *	for volatile memory only
  *
  * Return: true if it can.
  */
@@ -229,11 +231,11 @@ bool vfio_cxl_can_cxl_reset(struct vfio_cxl_device *cxl, bool clear)
  * @cxl: device, open; the caller holds own.lock
  * @flags: %VFIO_CXL_RESET_KEEP and so on
  *
- * On return no access to the memory can begin. Status2 of the virtual DVSEC
- * tells the end, and vfio_cxl_cxl_reset_wait() waits for it.
+ * On return the memory is unreachable. Status2 of the virtual DVSEC reports
+ * completion; vfio_cxl_cxl_reset_wait() waits for it.
  *
- * Return: 0; -EBUSY while another one is in progress; -EIO for a device that
- * sleeps.
+ * Return: 0, -EBUSY if a CXL Reset is already in progress, or -EIO if the device
+ * is suspended.
  */
 int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags)
 {
@@ -253,10 +255,10 @@ int vfio_cxl_cxl_reset_start(struct vfio_cxl_device *cxl, unsigned int flags)
 }
 
 /**
- * vfio_cxl_cxl_reset_wait - wait for the end of a CXL Reset, if there is one
+ * vfio_cxl_cxl_reset_wait - wait until no CXL Reset is in progress
  * @cxl: device; the caller holds no lock
  *
- * Return: what came of it, or -EINTR when killed.
+ * Return: result of the last CXL Reset, or -EINTR if the task was killed.
  */
 int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl)
 {
@@ -266,10 +268,11 @@ int vfio_cxl_cxl_reset_wait(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_cxl_reset_cancel - have no work item touch the device any more
+ * vfio_cxl_cxl_reset_cancel - stop the work items
  * @cxl: device, being closed
  *
- * A CXL Reset is left alone, and counts as failed.
+ * On return no work item touches the device. A CXL Reset in progress is abandoned
+ * and counts as failed.
  */
 void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
 {
@@ -280,12 +283,13 @@ void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_cxl_reset_outlast - wait for the end of a CXL Reset that was left alone
+ * vfio_cxl_cxl_reset_outlast - wait for an abandoned CXL Reset to complete
  * @cxl: device, being opened
  *
- * What happens to a device in the middle of it the specification does not say.
+ * The specification does not define what another reset does to a device that is
+ * still in CXL Reset.
  *
- * Return: 0, whatever came of it, or -EINTR when killed.
+ * Return: 0 whether or not the reset succeeded, or -EINTR if the task was killed.
  */
 int vfio_cxl_cxl_reset_outlast(struct vfio_cxl_device *cxl)
 {
@@ -304,11 +308,12 @@ int vfio_cxl_cxl_reset_outlast(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_cxl_reset_now - CXL Reset of a device that nobody has open
- * @cxl: device, in D0
- * @clear: clear the memory
+ * vfio_cxl_cxl_reset_now - perform a CXL Reset and wait for it
+ * @cxl: device, in D0, with no user
+ * @clear: also clear the memory
  *
- * Return: 0 when it is reset, and clear; or an error.
+ * Return: 0 if the device was reset and, with @clear, its memory cleared; or an
+ * error.
  */
 int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear)
 {

@@ -2,24 +2,24 @@
 /**
  * DOC: DMA to device memory
  *
- * The memory leaves by dma-buf, like a BAR: VFIO_DEVICE_FEATURE_DMA_BUF with the
- * index of the DPA region. iommufd maps it, and drops the mapping for good when
- * it is revoked; user space maps it again when the gate is open.
+ * Device memory is exported as dma-bufs, like a BAR, by
+ * VFIO_DEVICE_FEATURE_DMA_BUF with the index of the DPA region. iommufd maps them
+ * and drops the mapping permanently on revocation; user space must map them again
+ * when the gate is open.
  *
- * The dma-bufs are the VFIO core's, which knows regions below the ROM only. So
- * the core is shown the component BAR's index for the length of the call, and
- * asks this driver where that is (vfio_cxl_get_dmabuf_phys()). Should another
- * thread of the caller change the argument meanwhile, it gets a dma-buf of the
- * device memory or an error, and nothing else.
+ * The dma-bufs belong to the VFIO core, which only accepts indexes of BARs. During
+ * the call the driver therefore substitutes the index of the component BAR, and
+ * the core calls vfio_cxl_get_dmabuf_phys() for the physical ranges. If another
+ * thread of the caller changes the argument meanwhile, the caller gets a dma-buf
+ * of the device memory or an error.
  *
- * The core revokes them on the events that it knows, which the gate is none of.
- * What it does not (a reset by sysfs, AER, CXL Reset, a decoder that is lost),
- * the driver does: it keeps a reference to each dma-buf and has the importers
- * drop their mappings. It cannot keep them from mapping anew while the gate is
- * closed; such a mapping is revoked before the gate opens.
+ * The core revokes dma-bufs on the events that it knows. For other events (sysfs
+ * reset, AER, CXL Reset, a lost decoder) the driver revokes them: it holds a
+ * reference to each dma-buf and has the importers drop their mappings. It cannot
+ * prevent new mappings while the gate is closed; those are revoked before the
+ * gate opens.
  *
- * As long as importers can only be given an address of the host or one on a PCI
- * bus, only iommufd may have the memory: see @p2p below.
+ * Only iommufd is allowed to import the memory; see vfio_cxl_dmabuf_init().
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
@@ -38,13 +38,13 @@ struct vfio_cxl_dmabuf {
 };
 
 /**
- * vfio_cxl_dmabuf_init - set up what dma-bufs need
+ * vfio_cxl_dmabuf_init - initialize dma-buf support
  * @cxl: device, being allocated
  *
- * The provider's owner is the port above the device. It provides no peer-to-peer
- * memory of its own, so pci_p2pdma_map_type() finds no way to it for any
- * importer: behind a common switch one would otherwise be given a bus address
- * that nobody decodes. iommufd, which maps by host address, does not ask.
+ * The provider's owner is the port above the device, which has no peer-to-peer
+ * memory. pci_p2pdma_map_type() therefore rejects every importer; one behind a
+ * common switch would otherwise be given a bus address that nothing decodes.
+ * iommufd maps by host physical address and does not call it.
  */
 void vfio_cxl_dmabuf_init(struct vfio_cxl_device *cxl)
 {
@@ -62,7 +62,7 @@ static void dmabuf_drop(struct vfio_cxl_dmabuf *buf)
 	kfree(buf);
 }
 
-/* Forget those that only we hold, and remember the one that @fd is. */
+/* Drop dma-bufs that only the driver still references, and track @fd. */
 static int dmabuf_track(struct vfio_cxl_device *cxl, int fd,
 			struct vfio_cxl_dmabuf *buf)
 {
@@ -99,7 +99,7 @@ static int dmabuf_make(struct vfio_cxl_device *cxl, u32 flags,
 	WRITE_ONCE(cxl->dmabuf.task, current);
 	rc = vfio_pci_core_ioctl_feature(&cxl->core.vdev, flags, arg, argsz);
 	WRITE_ONCE(cxl->dmabuf.task, NULL);
-	/* What cannot be put back is the caller's own doing. */
+	/* If this fails, the caller has unmapped its own argument. */
 	(void)put_user(index, &arg->region_index);
 	return rc;
 }
@@ -141,7 +141,7 @@ int vfio_cxl_dmabuf_feature(struct vfio_cxl_device *cxl, u32 flags,
 }
 
 /**
- * vfio_cxl_dmabuf_any - whether user space made dma-bufs
+ * vfio_cxl_dmabuf_any - test whether user space has exported dma-bufs
  * @cxl: device, open
  *
  * Return: true if so.
@@ -153,7 +153,7 @@ bool vfio_cxl_dmabuf_any(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_dmabuf_revoke - have all importers drop their mappings
+ * vfio_cxl_dmabuf_revoke - revoke all mappings of the device's dma-bufs
  * @cxl: device
  */
 void vfio_cxl_dmabuf_revoke(struct vfio_cxl_device *cxl)
@@ -172,7 +172,7 @@ void vfio_cxl_dmabuf_revoke(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_dmabuf_close - let go of all dma-bufs
+ * vfio_cxl_dmabuf_close - drop the references to all dma-bufs
  * @cxl: device, closed: the VFIO core has revoked them for good
  */
 void vfio_cxl_dmabuf_close(struct vfio_cxl_device *cxl)
@@ -193,8 +193,8 @@ void vfio_cxl_dmabuf_close(struct vfio_cxl_device *cxl)
  * @dma_ranges: pieces of the region
  * @nr_ranges: their number
  *
- * Return: 0; -EINVAL also for a piece that is not in the region or holds the
- * register page, which another device's DMA must not write to either.
+ * Return: 0, or -EINVAL, also for a range outside the region or one that contains
+ * the register page: DMA by other devices must not write to that either.
  */
 int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
 			     struct p2pdma_provider **provider,

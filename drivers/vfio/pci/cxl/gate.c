@@ -2,20 +2,20 @@
 /**
  * DOC: The gate to the device memory
  *
- * CPUs reach the device memory through user mappings (region.c) and through one
- * kernel mapping, devices through dma-bufs (dmabuf.c). All go through one gate,
- * which has a set of reasons to be closed and is open while there is none.
- * Documentation/driver-api/vfio-cxl.rst has the table.
+ * CPUs access device memory through user mappings (region.c) and one kernel
+ * mapping, devices through dma-bufs (dmabuf.c). A single gate controls all of
+ * them. It is open while no reason to close it is set; see the table in
+ * Documentation/driver-api/vfio-cxl.rst.
  *
- * What closes the gate closes it before the event reaches the device: no CPU
- * has a translation afterwards, dma-bufs are revoked, and what the CPU caches
- * hold of the memory has been written back (cache.c).
+ * The gate is closed before an event reaches the device. Afterwards no CPU has a
+ * translation, dma-bufs are revoked, and CPU caches have been written back
+ * (cache.c).
  *
- * The kernel mapping (pages.c) exists as long as the gate is open. It also holds
- * the write-back memory type that x86 gives to the PFNs that faults insert.
+ * The kernel mapping (pages.c) exists while the gate is open. On x86 it also
+ * reserves the write-back memory type for the PFNs that faults insert.
  *
- * The VFIO core knows nothing of the gate. PCI Memory Space Enable is no reason
- * to close it: CXL.mem does not depend on it.
+ * The VFIO core does not know the gate. PCI Memory Space Enable does not close it,
+ * because CXL.mem does not depend on it.
  */
 #include <linux/eventfd.h>
 #include <linux/mm.h>
@@ -39,7 +39,7 @@ static const struct {
 };
 
 /**
- * vfio_cxl_gate_reason_name - name of a reason, for people
+ * vfio_cxl_gate_reason_name - human-readable name of a reason
  * @bit: its bit number, below %VFIO_CXL_GATE_REASONS
  *
  * Return: a constant string.
@@ -50,7 +50,7 @@ const char *vfio_cxl_gate_reason_name(unsigned int bit)
 }
 
 /**
- * vfio_cxl_gate_user_reasons - what user space is told of the reasons
+ * vfio_cxl_gate_user_reasons - convert reasons to their ABI values
  * @reasons: %VFIO_CXL_GATE_IN_RESET and so on
  *
  * Return: %VFIO_CXL_MEM_RESET and so on.
@@ -83,7 +83,7 @@ static void gate_set(struct vfio_cxl_device *cxl, unsigned int reasons)
 }
 
 /**
- * vfio_cxl_gate_init - set up a gate that is closed
+ * vfio_cxl_gate_init - initialize the gate as closed
  * @cxl: device, being allocated
  */
 void vfio_cxl_gate_init(struct vfio_cxl_device *cxl)
@@ -97,7 +97,7 @@ void vfio_cxl_gate_init(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_gate_opened - begin to count for a new user, or end
+ * vfio_cxl_gate_opened - reset what is kept for one user
  * @cxl: device, being opened or closed
  */
 void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl)
@@ -114,12 +114,12 @@ void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_gate_shut - let no access begin from now on
+ * vfio_cxl_gate_shut - prevent new accesses to the memory
  * @cxl: device
- * @reasons: added to those that there are
+ * @reasons: reasons to add
  *
- * On return no user has a translation. What remains to be done before the
- * device may be disturbed is vfio_cxl_gate_flush(), which takes longer.
+ * On return no user has a translation. Before the event may reach the device the
+ * caller must also call vfio_cxl_gate_flush(), which takes longer.
  */
 void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
@@ -154,12 +154,12 @@ static void gate_flush(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_gate_flush - leave no trace of the memory in CPUs and IOMMU
+ * vfio_cxl_gate_flush - flush CPU caches and revoke dma-bufs
  * @cxl: device, after vfio_cxl_gate_shut()
  *
- * Writes back and drops what CPU caches hold, removes the kernel mapping and
- * revokes dma-bufs. Nothing is written back over a link that is frozen: the
- * lines stay to be flushed later.
+ * Writes back and invalidates CPU caches, removes the kernel mapping and revokes
+ * dma-bufs. If the link is frozen nothing can be written back; the lines are
+ * flushed later.
  */
 void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl)
 {
@@ -170,10 +170,10 @@ void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl)
 /**
  * vfio_cxl_gate_block - close the gate
  * @cxl: device
- * @reasons: %VFIO_CXL_GATE_IN_RESET and so on, added to those that there are
+ * @reasons: reasons to add, %VFIO_CXL_GATE_IN_RESET and so on
  *
- * May sleep, but not for the device. On return the memory is out of reach, and
- * the event may happen.
+ * May sleep, but does not wait for the device. On return the memory is
+ * unreachable, and the event may happen.
  */
 void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
@@ -182,20 +182,20 @@ void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
 }
 
 /**
- * vfio_cxl_gate_unblock - take back reasons for which the gate is closed
+ * vfio_cxl_gate_unblock - drop reasons, and open the gate if none remains
  * @cxl: device
- * @reasons: that are no more; with the last one the gate opens
+ * @reasons: reasons to drop
  *
- * A dma-buf that was mapped while the gate was closed is revoked once more: the
- * VFIO core, whose dma-bufs they are, cannot be told to refuse that. If the
- * kernel cannot map the memory it stays closed, without a decoder.
+ * The VFIO core cannot be made to refuse mappings of its dma-bufs while the gate
+ * is closed, so they are revoked again before it opens. If the kernel cannot map
+ * the memory the gate stays closed with %VFIO_CXL_GATE_NO_DECODER.
  */
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
 	void *kaddr = NULL;
 	unsigned int left;
 
-	/* Not in the middle of a flush; of two who take back one each, the last */
+	/* Serialize with flushes, and with others that drop reasons. */
 	guard(mutex)(&cxl->gate.close_lock);
 	left = READ_ONCE(cxl->gate.reasons);
 	if (left && !(left & ~reasons)) {
@@ -213,17 +213,18 @@ void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 		}
 		gate_set(cxl, left);
 	}
-	/* Somebody has closed it again meanwhile. */
+	/* A reason was added meanwhile. */
 	if (kaddr)
 		vfio_cxl_unmap_memory(cxl, kaddr, false);
 }
 
 /**
- * vfio_cxl_gate_tell_revoked - have user space map its dma-bufs anew
- * @cxl: device, whose memory CPUs can still reach
+ * vfio_cxl_gate_tell_revoked - notify user space that dma-bufs were revoked
+ * @cxl: device
  *
- * The VFIO core revokes them when Memory Space goes off. To user space that is
- * as if the gate had been closed for a moment.
+ * The VFIO core revokes dma-bufs when Memory Space is disabled, although CPUs can
+ * still reach the memory. This is reported like a short closure of the gate, so
+ * that user space maps them again.
  */
 void vfio_cxl_gate_tell_revoked(struct vfio_cxl_device *cxl)
 {
@@ -234,7 +235,7 @@ void vfio_cxl_gate_tell_revoked(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_reset_begin - note that a reset begins
+ * vfio_cxl_reset_begin - record the start of a reset
  * @cxl: device
  */
 void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl)
@@ -246,7 +247,7 @@ void vfio_cxl_reset_begin(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_reset_end - note that a reset that began is over
+ * vfio_cxl_reset_end - record the end of a reset
  * @cxl: device
  */
 void vfio_cxl_reset_end(struct vfio_cxl_device *cxl)
@@ -258,11 +259,11 @@ void vfio_cxl_reset_end(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_reset_seq - tell whether there was a reset in between
+ * vfio_cxl_reset_seq - sequence number for the detection of resets
  * @cxl: device
- * @active: set to whether one is in progress now
+ * @active: set to true if a reset is in progress
  *
- * Return: a number that another reset changes.
+ * Return: a number that changes at the start and at the end of each reset.
  */
 unsigned int vfio_cxl_reset_seq(struct vfio_cxl_device *cxl, bool *active)
 {

@@ -6,18 +6,17 @@
 /**
  * DOC: vfio-cxl-pci
  *
- * Passes a CXL device outside the memory class, such as a GPU with coherent
- * memory, to user space. Beyond vfio-pci it offers the memory that platform
- * firmware committed in HDM decoder 0 as a region of its own, virtualizes the
- * registers that a guest must not write, and keeps both safe across resets and
- * from one user to the next. Documentation/driver-api/vfio-cxl.rst has the
- * contract.
+ * Passes through a CXL device that is not a memory expander, such as a GPU with
+ * coherent memory. In addition to what vfio-pci does, the driver exposes the
+ * memory that platform firmware committed in HDM decoder 0 as a region,
+ * virtualizes the registers that a guest must not write, and protects both across
+ * resets and between users. Documentation/driver-api/vfio-cxl.rst describes the
+ * user interface.
  *
- * Life of a device: probe lets the CXL core create memdev and region and
- * claims the memory (probe.c); open makes fresh virtual registers and opens
- * the gate to the memory (gate.c); every reset passes through two callbacks
- * that close and open it (reset.c), whoever asked for it; close clears the
- * memory.
+ * Life of a device: probe has the CXL core create memdev and region, and claims
+ * the memory (probe.c). Open initializes the virtual registers and opens the gate
+ * to the memory (gate.c). Every reset, whoever requested it, closes and reopens
+ * the gate in two callbacks (reset.c). Close clears the memory.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -39,10 +38,10 @@ module_param_named(allow_no_reset, vfio_cxl_allow_no_reset, bool, 0644);
 MODULE_PARM_DESC(allow_no_reset,
 		 "Bind a device that no reset stops; what one user started may work on the memory of the next (default: off)");
 
-/* Whether the device is known not to write to its memory any more. */
+/* Make sure that the device no longer writes to its memory. */
 static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
 {
-	/* A CXL Reset that failed may have left anything. */
+	/* After a failed CXL Reset the state of the device is unknown. */
 	if (quiet && !(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_RESET_FAILED))
 		return true;
 	vfio_cxl_settle_stop(cxl);
@@ -53,9 +52,9 @@ static bool make_quiet(struct vfio_cxl_device *cxl, bool quiet)
 }
 
 /*
- * The device clears its memory by CXL Reset, which stops it, too; or else the
- * CPU does when the device is quiet (@quiet: it has just been reset). What
- * cannot be cleared now the next open clears; so when the task is killed.
+ * Clear the memory by CXL Reset, which also stops the device, or by the CPU once
+ * the device is quiet (@quiet: it has just been reset). If that fails, or the
+ * task is killed, the next open clears it.
  */
 static int clear_memory(struct vfio_cxl_device *cxl, bool quiet)
 {
@@ -67,7 +66,7 @@ static int clear_memory(struct vfio_cxl_device *cxl, bool quiet)
 		quiet = true;
 	else
 		quiet = make_quiet(cxl, quiet) || vfio_cxl_allow_no_reset;
-	/* Writes are dropped while the decoder is not committed. */
+	/* Without a committed decoder, writes would be dropped. */
 	rc = vfio_cxl_settle_wait(cxl);
 	if (!rc && !cleared)
 		rc = quiet ? vfio_cxl_clear_by_cpu(cxl) : -EAGAIN;
@@ -87,7 +86,7 @@ static void close_memory(struct vfio_cxl_device *cxl)
 	vfio_cxl_unregister_dpa(cxl);
 }
 
-/* After vfio_pci_core_enable(), which has reset the device if it can be. */
+/* vfio_pci_core_enable() has already reset the device if it could. */
 static int open_memory(struct vfio_cxl_device *cxl)
 {
 	bool quiet = cxl->core.reset_works;
@@ -109,7 +108,7 @@ static int open_memory(struct vfio_cxl_device *cxl)
 	if (rc)
 		goto err_close;
 
-	/* From here on the memory holds user data and must be cleared. */
+	/* From here on the memory may hold user data. */
 	cxl->needs_clear = true;
 	vfio_cxl_gate_opened(cxl);
 	vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_NOT_OPEN);
@@ -127,17 +126,14 @@ static int vfio_cxl_open_device(struct vfio_device *core_vdev)
 	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
 	int rc;
 
-	/*
-	 * vfio_pci_core_enable() would save the state that has not been
-	 * recovered yet.
-	 */
+	/* vfio_pci_core_enable() would save config space before it is recovered. */
 	if (READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN)
 		return -EAGAIN;
 	rc = vfio_cxl_cxl_reset_outlast(cxl);
 	if (rc)
 		return rc;
 	vfio_cxl_state_restore_config(cxl);
-	/* The VFIO core gives up when somebody has config access locked. */
+	/* The VFIO core fails the open if config access is locked. */
 	vfio_cxl_settle_stop(cxl);
 	rc = vfio_pci_core_enable(&cxl->core);
 	if (rc)
@@ -170,7 +166,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	if (cxl->committed)
 		close_memory(cxl);
 	vfio_cxl_unmap_comp_bar(cxl);
-	/* Revokes all dma-bufs, stops DMA by the device, and resets it. */
+	/* Revokes all dma-bufs, disables bus mastering and resets the device. */
 	vfio_pci_core_close_device(core_vdev);
 	vfio_cxl_dmabuf_close(cxl);
 	vfio_cxl_state_restore_config(cxl);
@@ -178,7 +174,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	vfio_cxl_gate_opened(cxl);
 	if (!cxl->committed)
 		return;
-	/* That reset passes no callback. */
+	/* The reset in there invokes no callback. */
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
 	if (clear_on_close)
 		clear_memory(cxl, !cxl->core.needs_reset);
@@ -200,7 +196,7 @@ static int vfio_cxl_init_dev(struct vfio_device *core_vdev)
 	vfio_cxl_settle_init(cxl);
 	vfio_cxl_cxl_reset_init(cxl);
 	cxl->core.pci_ops = &vfio_cxl_pci_ops;
-	/* A device that is powered down when idle loses its memory. */
+	/* Powering down an idle device would lose its memory. */
 	cxl->core.disable_idle_d3 = true;
 	return vfio_pci_core_init_dev(core_vdev);
 }
@@ -244,7 +240,7 @@ static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct vfio_cxl_device *cxl;
 	int rc;
 
-	/* What an unbind left behind would undo this bind. */
+	/* Work queued by an earlier unbind would undo this bind. */
 	if (vfio_cxl_bind_must_wait(&pdev->dev))
 		return -EPROBE_DEFER;
 
@@ -257,7 +253,7 @@ static int vfio_cxl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (rc)
 		goto err_put;
 
-	/* The host may have used the memory before bind. */
+	/* The host may have used the memory before. */
 	cxl->needs_clear = true;
 	dev_set_drvdata(&pdev->dev, cxl);
 	rc = vfio_pci_core_register_device(&cxl->core);
@@ -282,9 +278,9 @@ static void vfio_cxl_remove(struct pci_dev *pdev)
 }
 
 /*
- * No class code identifies CXL accelerators: match by driver_override or new_id
- * only. There is no MODULE_DEVICE_TABLE(): a "vfio_pci:" alias for any device
- * would have libvirt take this driver for every PCI device of the host.
+ * No class code identifies CXL accelerators, so match by driver_override or
+ * new_id only. There is no MODULE_DEVICE_TABLE(): with a catch-all "vfio_pci:"
+ * alias libvirt would choose this driver for every PCI device of the host.
  */
 static const struct pci_device_id vfio_cxl_ids[] = {
 	{}
@@ -324,7 +320,7 @@ static void __exit vfio_cxl_exit(void)
 }
 module_exit(vfio_cxl_exit);
 
-/* The window, and the ports below it, come from these two. */
+/* These two create the root decoders and the ports below them. */
 MODULE_SOFTDEP("pre: cxl_acpi cxl_port");
 MODULE_IMPORT_NS("CXL");
 MODULE_IMPORT_NS("DEVMEM");

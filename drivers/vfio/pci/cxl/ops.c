@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: What user space asks of the device
+ * DOC: VFIO device operations
  *
- * Each of these deals with the bytes, the region or the command that is ours,
- * and ends in the VFIO core for everything else.
+ * Each operation handles the bytes, the region or the command that this driver
+ * virtualizes, and calls the VFIO core for everything else.
  */
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -13,7 +13,7 @@
 
 #include "priv.h"
 
-/* The ABI, byte for byte */
+/* The layout of the ABI must not change. */
 static_assert(sizeof(struct vfio_device_info_cap_cxl) == 16);
 static_assert(offsetof(struct vfio_device_info_cap_cxl, flags) == 8);
 static_assert(offsetof(struct vfio_device_info_cap_cxl, reserved) == 12);
@@ -25,12 +25,12 @@ static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
 		       offset) == 16);
 
 /*
- * VFIO_DEVICE_GET_INFO: the core's answer whole, and our capability. It stands
- * behind the core's capabilities in the buffer, and first in the chain, so
- * that no capability in user memory need be read back and changed. There is no
- * hook for this in the core, and only a call with no room tells how much the
- * core wants: hence the argument, which another thread can see change. All
- * lengths are used for user memory alone.
+ * VFIO_DEVICE_GET_INFO: append our capability to what the core returns. It is
+ * placed behind the core's capabilities but first in the chain, so no capability
+ * in user memory has to be read back and changed. The core has no hook for this,
+ * and only a call without room reports the length that it needs; hence argsz is
+ * changed temporarily, which another thread of the caller can see. All lengths
+ * are used for user memory only.
  */
 static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 			      struct vfio_device_info __user *arg)
@@ -49,7 +49,7 @@ static long vfio_cxl_get_info(struct vfio_cxl_device *cxl,
 	if (argsz < minsz)
 		return -EINVAL;
 
-	/* With no room for capabilities the core says how much it wants. */
+	/* Without room for capabilities the core reports the length it needs. */
 	if (put_user((u32)minsz, &arg->argsz))
 		return -EFAULT;
 	rc = vfio_pci_core_ioctl(&cxl->core.vdev, VFIO_DEVICE_GET_INFO,
@@ -115,10 +115,10 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 	}
 	case VFIO_DEVICE_IOEVENTFD:
 		/*
-		 * Would let an eventfd write to the register page. The offset
-		 * can't be checked here: the core reads it from user memory
-		 * once more. And the iomap of the component BAR is gone before
-		 * the core takes ioeventfds down.
+		 * An ioeventfd could write to the register page. The offset
+		 * cannot be checked here because the core reads it again from
+		 * user memory. The component BAR's iomap is also gone before
+		 * the core removes ioeventfds.
 		 */
 		return -ENOTTY;
 	default:
@@ -126,7 +126,7 @@ long vfio_cxl_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 	}
 }
 
-/* A device that has been suspended may have lost its decoder. */
+/* A suspended device may lose its decoder. */
 static int low_power(struct vfio_cxl_device *cxl, u32 flags, void __user *arg,
 		     size_t argsz)
 {
@@ -148,8 +148,8 @@ static int low_power(struct vfio_cxl_device *cxl, u32 flags, void __user *arg,
  * @arg: its argument
  * @argsz: the argument's size
  *
- * The gate stays closed until the user ends low power, also when the device woke
- * by itself.
+ * The gate stays closed until the user exits low power, even if the device has
+ * resumed earlier.
  *
  * Return: as ioctl(2).
  */
@@ -199,9 +199,9 @@ int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
 enum access_kind { ACCESS_CORE, ACCESS_COMP_REGS, ACCESS_COMP_BAR, ACCESS_CONFIG };
 
 /*
- * Whose an access is. Most of config space and of the BAR is the core's; of the
- * DVSECs only one body is read from a model; all writes to config space are
- * looked at.
+ * Select who handles an access. The core handles most of config space and of the
+ * component BAR. Reads of the Device DVSEC come from the model. All writes to
+ * config space pass through config.c, as they may reset or suspend the device.
  */
 static enum access_kind access_kind(struct vfio_cxl_device *cxl, u64 pos,
 				    size_t count, bool iswrite)
@@ -229,7 +229,7 @@ static ssize_t config_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	struct device *dev = &cxl->core.pdev->dev;
 	ssize_t done;
 
-	/* As the core does for its own accesses: not while suspended */
+	/* Like the core's own accesses, not while suspended */
 	if (pm_runtime_resume_and_get(dev))
 		return -EIO;
 	done = vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: The kernel's mapping, and struct pages
+ * DOC: Kernel mapping and struct pages
  *
- * While the gate is open the kernel maps the memory. On demand it also gives
- * each page a struct page: KVM takes a PFN without one for MMIO and, on CPUs
- * with EPT, maps it uncached. They are made with the mapping, and are gone before
- * the CPU caches are flushed, with the part of the direct map that they bring.
+ * While the gate is open the kernel maps the memory. Optionally it also creates
+ * struct pages for it: KVM regards a PFN without struct page as MMIO and, on CPUs
+ * with EPT, maps it uncached. Struct pages are created together with the mapping.
+ * They and their part of the direct map are removed before CPU caches are flushed.
  *
- * User mappings stay VM_IO | VM_PFNMAP: nobody pins the memory, and revocation
- * waits for nobody. VFIO type1 looks at PageReserved, and refuses what has a
- * struct page without it. KVM takes reserved pages for memory only if the kernel
- * maps them write-back and has PAT.
+ * User mappings remain VM_IO | VM_PFNMAP, so the memory cannot be pinned, and
+ * revocation does not wait for references. VFIO type1 rejects a PFN whose struct
+ * page is not PageReserved. KVM accepts reserved pages as memory only if they are
+ * mapped write-back and the kernel uses PAT.
  *
- * memory_failure() treats a PFN with a struct page in another way, which is to
- * come to the same here: whoever maps the page gets SIGBUS.
+ * memory_failure() handles a PFN with struct page through the pgmap's operations.
+ * The result is the same: every process that maps the page gets SIGBUS.
  */
 #include <linux/bitops.h>
 #include <linux/fs.h>
@@ -67,7 +67,7 @@ static bool kvm_wants_pages(void)
 #endif
 }
 
-/* Processes to which a mapping of the page belongs; the caller holds i_mmap. */
+/* Signal the process that owns @vma. The caller holds i_mmap_rwsem. */
 static void signal_owner(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct task_struct *p, *t;
@@ -90,8 +90,9 @@ static void signal_owner(struct vm_area_struct *vma, unsigned long addr)
 }
 
 /*
- * As memory_failure() does it for PFNs without struct page. Beyond that the page
- * is out of reach, for who ignores the signal, until the gate has been closed.
+ * Signal processes as memory_failure() does for PFNs without struct page. In
+ * addition the page stays unmapped until the gate has been closed, in case a
+ * process ignores the signal.
  */
 static int pages_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 				unsigned long nr_pages, int mf_flags)
@@ -135,8 +136,8 @@ static const struct dev_pagemap_ops pagemap_ops = {
 };
 
 /*
- * The largest that fits: of a compound page the kernel keeps two pages of struct
- * pages, and maps the second one for all the rest.
+ * Use the largest order that fits. For each compound page the kernel allocates two
+ * pages of struct pages and maps the second one repeatedly for the tail.
  */
 static unsigned int page_order(const struct range *range)
 {
@@ -147,7 +148,7 @@ static unsigned int page_order(const struct range *range)
 	return min_t(unsigned long, order, MAX_FOLIO_ORDER);
 }
 
-/* There is no helper for this in a page that is compound. */
+/* ClearPageReserved() does not accept compound pages. */
 static void clear_reserved(struct dev_pagemap *pgmap)
 {
 	unsigned long pfn = PHYS_PFN(pgmap->range.start), i;
@@ -156,7 +157,7 @@ static void clear_reserved(struct dev_pagemap *pgmap)
 	for (; pfn < end; pfn += 1UL << pgmap->vmemmap_shift) {
 		struct page *page = pfn_to_page(pfn);
 
-		/* The first that is clear is one with all that follow. */
+		/* All tail pages from here on share one struct page. */
 		for (i = 0; i < 1UL << pgmap->vmemmap_shift; i++)
 			if (!__test_and_clear_bit(PG_reserved,
 						  &page[i].flags.f))
@@ -200,7 +201,7 @@ static void pages_remove(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_pages_init - decide whether the memory is to have struct pages
+ * vfio_cxl_pages_init - decide whether the memory gets struct pages
  * @cxl: a firmware-committed device, being bound
  */
 void vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
@@ -212,11 +213,11 @@ void vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_map_memory - have the kernel map the device memory
- * @cxl: a firmware-committed device; the caller holds gate.close_lock, and not
+ * vfio_cxl_map_memory - map the device memory and create its struct pages
+ * @cxl: a firmware-committed device; the caller holds gate.close_lock but not
  *	gate.lock
  *
- * Return: its address, or NULL. That has been logged.
+ * Return: kernel address, or NULL after an error, which has been logged.
  */
 void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl)
 {
@@ -241,10 +242,10 @@ void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl)
  * vfio_cxl_unmap_memory - undo vfio_cxl_map_memory()
  * @cxl: device
  * @kaddr: what that returned
- * @flush: write back and drop what CPU caches hold
+ * @flush: write back and invalidate CPU caches
  *
- * The direct map goes first: no CPU is to speculate into what is flushed. On
- * return the mappings are gone from the TLBs, too, which the kernel does lazily.
+ * The direct map is removed first, so that CPUs cannot speculatively reload lines
+ * from it. On return the TLBs have also been flushed, which memunmap() defers.
  */
 void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr, bool flush)
 {

@@ -34,11 +34,10 @@
  *	vfio_cxl_device.gate.lock
  *	vfio_cxl_device.virt.lock
  *
- * Faults and accesses by file take gate.lock for read, and nothing else: it is
- * never held while the device is waited for, nor while user memory is touched.
- * The driver itself never takes memory_lock. The reset callbacks run with it
- * held for write when the VFIO core asked for the reset, and without it when
- * somebody else did (AER, sysfs).
+ * Faults, read() and write() only take gate.lock for read. It is never held while
+ * waiting for the device or accessing user memory. The driver itself never takes
+ * memory_lock. The reset callbacks run with it held for write if the VFIO core
+ * requested the reset, and without it otherwise (AER, sysfs).
  */
 
 /**
@@ -57,14 +56,14 @@ struct vfio_cxl_decoder {
 	u32 global;
 };
 
-/* Reasons why the device memory cannot be reached; it can when there is none */
-#define VFIO_CXL_GATE_NOT_OPEN		BIT(0)	/* nobody has the device open */
+/* Reasons to close the gate; it is open while none is set */
+#define VFIO_CXL_GATE_NOT_OPEN		BIT(0)	/* the device has no user */
 #define VFIO_CXL_GATE_IN_RESET		BIT(1)	/* a reset is in progress */
-#define VFIO_CXL_GATE_SETTLING		BIT(2)	/* not yet active after one */
-#define VFIO_CXL_GATE_RESET_FAILED	BIT(3)	/* until another one succeeds */
+#define VFIO_CXL_GATE_SETTLING		BIT(2)	/* not verified after a reset */
+#define VFIO_CXL_GATE_RESET_FAILED	BIT(3)	/* until a reset succeeds */
 #define VFIO_CXL_GATE_SUSPENDED		BIT(4)	/* D3, or low power */
-#define VFIO_CXL_GATE_NO_DECODER	BIT(5)	/* decoder 0 is not as at bind */
-#define VFIO_CXL_GATE_LINK_FROZEN	BIT(6)	/* AER recovers the link */
+#define VFIO_CXL_GATE_NO_DECODER	BIT(5)	/* decoder 0 was not restored */
+#define VFIO_CXL_GATE_LINK_FROZEN	BIT(6)	/* AER recovery in progress */
 #define VFIO_CXL_GATE_REASONS		7
 
 /* CXL DVSECs of a function: those that are defined, and some room */
@@ -80,12 +79,12 @@ struct vfio_cxl_dvsec_pos {
 	u16 len;
 };
 
-/* Flags of a reset that this driver makes or runs into */
-#define VFIO_CXL_RESET_KEEP	BIT(0)	/* by the guest: virtual registers stay */
-#define VFIO_CXL_RESET_CLEAR	BIT(1)	/* CXL Reset: with Mem_Clr */
+/* Flags of a reset */
+#define VFIO_CXL_RESET_KEEP	BIT(0)	/* by the guest: keep virtual registers */
+#define VFIO_CXL_RESET_CLEAR	BIT(1)	/* CXL Reset with Mem_Clr */
 
 /**
- * struct vfio_cxl_mem - what the CXL core keeps for the device, and we with it
+ * struct vfio_cxl_mem - state shared with the CXL core
  * @cxlds: must come first, see devm_cxl_dev_state_create()
  * @hpa: the claimed range
  *
@@ -97,15 +96,15 @@ struct vfio_cxl_mem {
 };
 
 /**
- * struct vfio_cxl_stats - counters for debugfs; nothing depends on them
- * @faults: by the order of the leaf: 4 KiB, PMD, PUD
- * @sigbus: faults while the memory could not be reached
- * @resets: all that were noticed, whoever asked
+ * struct vfio_cxl_stats - counters shown in debugfs
+ * @faults: by size of the leaf: 4 KiB, PMD, PUD
+ * @sigbus: faults while the gate was closed
+ * @resets: all resets of the function, whoever requested them
  * @cxl_resets: CXL Resets that the driver started
- * @cxl_resets_failed: and those of them that did not succeed
- * @recommits: the physical decoder was lost and committed again
- * @flushes: CPU caches flushed as a whole
- * @flushed_lines: ... or line by line
+ * @cxl_resets_failed: CXL Resets that failed
+ * @recommits: times that the physical decoder was lost and committed again
+ * @flushes: flushes of all CPU caches
+ * @flushed_lines: cache lines flushed one by one
  */
 struct vfio_cxl_stats {
 	atomic_long_t faults[3];
@@ -122,16 +121,16 @@ struct vfio_cxl_stats {
  * struct vfio_cxl_device - a CXL device bound to vfio-cxl-pci
  * @core: the VFIO PCI device; must come first, see vfio_alloc_device()
  * @mem: set at bind, constant afterwards
- * @dvsecs: all CXL DVSECs, lowest offset first. Found once: a device in reset
- *	reads as if it had none, and nothing would filter writes to them.
+ * @dvsecs: all CXL DVSECs, lowest offset first. Located at bind, because config
+ *	reads of a device in reset fail and writes would pass unfiltered.
  * @nr_dvsecs: their number
  * @committed: firmware committed decoder 0
  * @decoder: decoder 0 at bind
  * @saved: config space at bind
- * @p2p: provider of the memory's dma-bufs, see dmabuf.c
+ * @p2p: provider of the dma-bufs, see dmabuf.c
  * @dpa_index: region index of the device memory, while the device is open
- * @needs_clear: somebody's data may be in device memory; only touched by probe,
- *	open_device and close_device
+ * @needs_clear: device memory may hold data of the last user; only accessed by
+ *	probe, open_device and close_device
  * @debugfs: file of this device
  */
 struct vfio_cxl_device {
@@ -195,7 +194,7 @@ struct vfio_cxl_device {
 	} comp;
 
 	/**
-	 * @own: what the task does that holds @own.lock
+	 * @own: state of the task that holds @own.lock
 	 * @own.lock: serializes config writes, low power, VFIO_DEVICE_RESET and
 	 *	the end of a CXL Reset
 	 * @own.task: that task, while it may run into a reset
@@ -209,21 +208,21 @@ struct vfio_cxl_device {
 
 	/**
 	 * @gate: whether the device memory may be reached (gate.c)
-	 * @gate.close_lock: one at a time flushes caches, or opens the gate
+	 * @gate.close_lock: serializes flushes and opening the gate
 	 * @gate.lock: protects all that follows
-	 * @gate.reasons: why it may not
+	 * @gate.reasons: reasons why it is closed
 	 * @gate.seq: changes whenever a reset begins or ends
 	 * @gate.resets: resets in progress
 	 * @gate.closures: how often the gate closed since open
 	 * @gate.kaddr: kernel mapping of the memory; set while the gate is
 	 *	open, and only then
-	 * @gate.stale: mapping that is only left for flushing the caches
+	 * @gate.stale: mapping that is still needed to flush the caches
 	 * @gate.touched_lock: protects @gate.touched while the gate is open
 	 * @gate.touched: pieces of the memory of which CPU caches may hold lines
-	 * @gate.eventfd: signalled when what the user sees of @gate.reasons changes
+	 * @gate.eventfd: signalled when the user-visible part of @gate.reasons changes
 	 * @gate.wait: woken when @gate.reasons changes
-	 * @gate.settle: waits for the memory after a reset
-	 * @gate.settle_from: jiffies when that began
+	 * @gate.settle: work item that verifies the memory after a reset
+	 * @gate.settle_from: jiffies at its start
 	 */
 	struct {
 		struct mutex close_lock;	/* see above */
@@ -245,12 +244,12 @@ struct vfio_cxl_device {
 	/**
 	 * @cxl_reset: the CXL Reset in progress (cxl_reset.c)
 	 * @cxl_reset.work: does it
-	 * @cxl_reset.done: completed when it is over
+	 * @cxl_reset.done: completed at its end
 	 * @cxl_reset.flags: VFIO_CXL_RESET_*
-	 * @cxl_reset.rc: how it ended
-	 * @cxl_reset.busy: it was asked for, and is not over; set under own.lock
-	 * @cxl_reset.left: nobody waited for the end of the last one
-	 * @cxl_reset.ends: jiffies by which that must have come
+	 * @cxl_reset.rc: its result
+	 * @cxl_reset.busy: requested and not completed; set under own.lock
+	 * @cxl_reset.left: the last one was abandoned and may still be in progress
+	 * @cxl_reset.ends: jiffies when it must have completed
 	 * @cxl_reset.cancel: the device is being closed: do not wait for it
 	 */
 	struct {
@@ -265,11 +264,10 @@ struct vfio_cxl_device {
 	} cxl_reset;
 
 	/**
-	 * @dmabuf: dma-bufs that the user made (dmabuf.c)
+	 * @dmabuf: dma-bufs that the user has exported (dmabuf.c)
 	 * @dmabuf.lock: protects @dmabuf.bufs
 	 * @dmabuf.bufs: a reference to each that may be mapped
-	 * @dmabuf.task: the task that is making one of the device memory; set
-	 *	under own.lock
+	 * @dmabuf.task: task that is exporting device memory; set under own.lock
 	 */
 	struct {
 		struct mutex lock;		/* see above */
@@ -291,10 +289,11 @@ struct vfio_cxl_device {
 
 	/**
 	 * @pages: struct pages of the memory (pages.c)
-	 * @pages.wanted: it has them while the gate is open; constant while bound
-	 * @pages.reserved: they are reserved, which type1 maps; constant while bound
-	 * @pages.present: it has them now; under gate.close_lock
-	 * @pages.map: what holds them
+	 * @pages.wanted: create them when the gate opens; constant while bound
+	 * @pages.reserved: keep PageReserved, so that type1 maps them; constant while
+	 *	bound
+	 * @pages.present: they exist; under gate.close_lock
+	 * @pages.map: their pgmap
 	 */
 	struct {
 		bool wanted;
@@ -305,10 +304,10 @@ struct vfio_cxl_device {
 
 	/**
 	 * @poison: memory_failure()
-	 * @poison.space: what is registered with it
-	 * @poison.registered: it is
-	 * @poison.pages: pages that must not be mapped, by offset, while there are
-	 *	struct pages; under gate.lock
+	 * @poison.space: registration for memory without struct pages
+	 * @poison.registered: @poison.space is registered
+	 * @poison.pages: offsets of bad pages of memory with struct pages, which must
+	 *	not be mapped; under gate.lock
 	 */
 	struct {
 		struct pfn_address_space space;
@@ -328,7 +327,7 @@ core_to_vfio_cxl(struct vfio_pci_core_device *core)
 	return container_of(core, struct vfio_cxl_device, core);
 }
 
-/* Declare what the task that holds own.lock runs into, see own_flags() */
+/* Set the flags of a reset that this task is about to trigger, see own_flags() */
 static inline void vfio_cxl_own_begin(struct vfio_cxl_device *cxl,
 				      unsigned int flags)
 {
@@ -342,7 +341,7 @@ static inline void vfio_cxl_own_end(struct vfio_cxl_device *cxl)
 	WRITE_ONCE(cxl->own.task, NULL);
 }
 
-/* One that exits has been killed before, and is to finish what it began. */
+/* Whether to abandon a wait. A task that is exiting completes its close. */
 static inline bool vfio_cxl_killed(void)
 {
 	return fatal_signal_pending(current) && !(current->flags & PF_EXITING);
@@ -352,16 +351,16 @@ static inline bool vfio_cxl_killed(void)
 extern bool vfio_cxl_unsafe_type1_dma;
 extern bool vfio_cxl_allow_no_reset;
 
-/* bind.c: an unbind that is not over, a topology that is not there yet */
+/* bind.c: deferred probes */
 int vfio_cxl_bind_init(void);
 void vfio_cxl_bind_exit(void);
 bool vfio_cxl_bind_must_wait(struct device *dev);
 bool vfio_cxl_bind_has_root(void);
 
-/* probe.c: taking a device over */
+/* probe.c: examining a device, and claiming its memory */
 int vfio_cxl_probe_device(struct vfio_cxl_device *cxl);
 
-/* state.c: what was there at bind, and putting it back */
+/* state.c: saving and restoring the state at bind */
 void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
 			   struct vfio_cxl_decoder *d);
 bool vfio_cxl_mem_active(struct vfio_cxl_device *cxl, u32 *size_lo);
@@ -372,7 +371,7 @@ void vfio_cxl_state_restore_config(struct vfio_cxl_device *cxl);
 void vfio_cxl_state_restore_ras(struct vfio_cxl_device *cxl);
 bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl);
 
-/* gate.c: when the device memory may be reached */
+/* gate.c: access to the device memory */
 void vfio_cxl_gate_init(struct vfio_cxl_device *cxl);
 void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl);
 void vfio_cxl_gate_shut(struct vfio_cxl_device *cxl, unsigned int reasons);
@@ -388,7 +387,7 @@ int vfio_cxl_gate_feature(struct vfio_cxl_device *cxl, u32 flags,
 u32 vfio_cxl_gate_user_reasons(unsigned int reasons);
 const char *vfio_cxl_gate_reason_name(unsigned int bit);
 
-/* settle.c: the memory after a reset or a sleep */
+/* settle.c: recovery of the memory after a reset or a suspend */
 void vfio_cxl_settle_init(struct vfio_cxl_device *cxl);
 void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl);
 void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons);
@@ -397,7 +396,7 @@ int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl);
 bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl);
 void vfio_cxl_update_power(struct vfio_cxl_device *cxl);
 
-/* cache.c: CPU caches, and clearing the memory by CPU */
+/* cache.c: CPU caches, and clearing memory by the CPU */
 int vfio_cxl_cache_init(struct vfio_cxl_device *cxl);
 void vfio_cxl_cache_touch(struct vfio_cxl_device *cxl, u64 off, u64 len);
 void vfio_cxl_flush_cpu_caches(struct vfio_cxl_device *cxl, void *kaddr);
@@ -428,7 +427,7 @@ extern const struct pci_error_handlers vfio_cxl_err_handlers;
 void vfio_cxl_virt_init(struct vfio_cxl_device *cxl);
 long vfio_cxl_device_reset(struct vfio_cxl_device *cxl);
 
-/* pages.c: the kernel's mapping of the memory, and struct pages */
+/* pages.c: kernel mapping and struct pages */
 void vfio_cxl_pages_init(struct vfio_cxl_device *cxl);
 void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl);
 void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr,
@@ -493,7 +492,7 @@ ssize_t vfio_cxl_write(struct vfio_device *core_vdev, const char __user *buf,
 		       size_t count, loff_t *ppos);
 int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
 
-/* debugfs.c: for whoever looks */
+/* debugfs.c: state and counters */
 void vfio_cxl_debugfs_init(void);
 void vfio_cxl_debugfs_exit(void);
 void vfio_cxl_debugfs_add(struct vfio_cxl_device *cxl);

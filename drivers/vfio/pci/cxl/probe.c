@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: Taking a device over
+ * DOC: Probe
  *
- * Finds out at bind what firmware did to the device, refuses what is out of
- * scope, has the CXL core create memdev and region, and makes the memory ours.
- * What is acquired here is held while the driver is bound.
+ * Examines how firmware has configured the device, rejects unsupported
+ * configurations, has the CXL core create memdev and region, and claims the
+ * memory. All resources are held while the driver is bound.
  */
 #include <linux/bitfield.h>
 #include <linux/ioport.h>
@@ -17,7 +17,7 @@
 /* One region covers at most what one VFIO region index can address. */
 #define DPA_SIZE_MAX	BIT_ULL(VFIO_PCI_OFFSET_SHIFT)
 
-/* Where the CXL DVSECs are; the Device DVSEC is known to be there. */
+/* Locate the CXL DVSECs; the Device DVSEC is known to exist. */
 static int find_dvsecs(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
@@ -48,7 +48,7 @@ static int find_dvsecs(struct vfio_cxl_device *cxl)
 	return 0;
 }
 
-/* Where the component registers are, and what is in their capability array. */
+/* Locate the component registers and read their capability array. */
 static int find_comp_regs(struct vfio_cxl_device *cxl,
 			  const struct cxl_register_map *map)
 {
@@ -107,8 +107,8 @@ static int find_comp_regs(struct vfio_cxl_device *cxl,
 }
 
 /*
- * Whether firmware's work is what this driver can pass on: decoder 0
- * committed, and it alone, without interleave. No decoder committed is fine.
+ * Supported are devices with no committed decoder, or with decoder 0 alone
+ * committed, without interleave.
  */
 static int check_decoders(struct vfio_cxl_device *cxl)
 {
@@ -151,7 +151,7 @@ static int check_decoders(struct vfio_cxl_device *cxl)
 				     "decoder 0 maps %#llx bytes, at most %#llx are supported\n",
 				     d.size, DPA_SIZE_MAX);
 
-	/* Of more decoders than one nobody would map the memory. */
+	/* The VMM maps the memory of decoder 0 only, so announce just that one. */
 	cxl->comp.hdm_hw = (struct vfio_cxl_hdm_hw) {
 		.cap = cap & ~CXL_HDM_CAP_COUNT,
 		.global = d.global,
@@ -167,8 +167,8 @@ static int check_decoders(struct vfio_cxl_device *cxl)
 }
 
 /*
- * A device that no reset stops would go on working on the memory for one tenant
- * while the next one has it.
+ * Without a reset, work that one tenant started could access the memory of the
+ * next.
  */
 static int check_resets(struct vfio_cxl_device *cxl)
 {
@@ -190,7 +190,7 @@ static void release_hpa(void *data)
 	release_mem_region(hpa->start, range_len(hpa));
 }
 
-/* As long as the device itself says that it may take after a reset */
+/* Wait as long as the device may take after a reset. */
 static int wait_mem_active(struct vfio_cxl_device *cxl)
 {
 	unsigned int limit = vfio_cxl_mem_active_limit_ms(cxl), waited;
@@ -208,7 +208,7 @@ static int wait_mem_active(struct vfio_cxl_device *cxl)
 	return 0;
 }
 
-/* Who may have the range, for the error that says that somebody does */
+/* Guess the owner of the range for the error message. */
 static const char *suspect(const struct range *hpa)
 {
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_MEM,
@@ -220,7 +220,7 @@ static const char *suspect(const struct range *hpa)
 	return "see /proc/iomem";
 }
 
-/* Have the CXL core set the region up, and make its range ours alone. */
+/* Have the CXL core create the region, and claim its range exclusively. */
 static int claim_memory(struct vfio_cxl_device *cxl)
 {
 	struct vfio_cxl_mem *mem = cxl->mem;
@@ -235,8 +235,8 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 	if (rc)
 		return rc;
 	/*
-	 * The core learns this from the mailbox or from the memory class
-	 * registers, and a Type-2 device need have neither.
+	 * The CXL core gets this from the mailbox or the memory device registers.
+	 * A Type-2 device may have neither.
 	 */
 	mem->cxlds.media_ready = true;
 
@@ -265,14 +265,14 @@ static int claim_memory(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_probe_device - find out what the device is, and take it over
+ * vfio_cxl_probe_device - examine a device and claim its memory
  * @cxl: not yet registered with VFIO; its core.pdev is valid
  *
- * Everything acquired is undone when the driver is unbound, or fails to bind.
+ * All resources are device-managed.
  *
- * Return: 0 for a device that can be passed through, firmware-committed or
- * not; -ENODEV for one that is not for this driver; -EOPNOTSUPP for one that
- * is out of its scope; another error. Every failure has been logged.
+ * Return: 0 if the device can be passed through, firmware-committed or not;
+ * -ENODEV if it is no CXL accelerator; -EOPNOTSUPP if its configuration is not
+ * supported; or another error. Every failure has been logged.
  */
 int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 {
@@ -281,7 +281,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	u16 cap;
 	int rc;
 
-	/* What is not ours is told in the kernel's log, but is no error. */
+	/* Devices that are no CXL accelerators are logged, but not as an error. */
 	if (pdev->class >> 8 == PCI_CLASS_MEMORY_CXL) {
 		pci_info(pdev, "CXL memory devices (Type 3) are not supported, use cxl_pci\n");
 		return -ENODEV;
@@ -325,7 +325,7 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	rc = check_decoders(cxl);
 	if (rc)
 		return rc;
-	/* The CXL core may enable what firmware had not: before and after. */
+	/* Read it again in vfio_cxl_state_save(): the CXL core may enable CXL.mem. */
 	vfio_cxl_state_read_dvsec(cxl);
 	if (!cxl->committed) {
 		pci_info(pdev, "no HDM decoder committed by firmware, no memory region\n");

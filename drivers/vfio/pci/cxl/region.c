@@ -2,9 +2,9 @@
 /**
  * DOC: The DPA region
  *
- * User space reaches device memory by mmap() and, where the kernel survives
- * poison, by read() and write(). Each fault and each copy looks at the gate
- * (gate.c), and at nothing else: what closes the gate zaps these mappings.
+ * User space accesses device memory by mmap() and, where the kernel survives
+ * poison, by read() and write(). Each fault and each copy checks the gate
+ * (gate.c) and nothing else; closing the gate zaps the mappings.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -21,8 +21,8 @@
 #define DPA_CHUNK	SZ_64K
 
 /*
- * A line of poison that the kernel reads by itself is a machine check, which it
- * only survives with copy_mc_to_kernel(): on x86, not on arm64.
+ * When the kernel reads poison it gets a machine check, which it survives only in
+ * copy_mc_to_kernel(): on x86, not on arm64.
  */
 #define DPA_RW	(IS_ENABLED(CONFIG_ARCH_HAS_COPY_MC) ? \
 		 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0)
@@ -49,7 +49,7 @@ static void count_fault(struct vfio_cxl_device *cxl, unsigned int order,
 		atomic_long_inc(&cxl->stats.sigbus);
 }
 
-/* Only where the kernel has struct pages it is for us to know; see pages.c */
+/* Set by memory_failure() of memory with struct pages; see pages.c */
 static bool is_poisoned(struct vfio_cxl_device *cxl, unsigned long off,
 			unsigned int order)
 {
@@ -100,9 +100,9 @@ static const struct vm_operations_struct dpa_vm_ops = {
 };
 
 /*
- * KVM on arm64 maps such memory cached only on CPUs with S2FWB and
- * CTR_EL0.DIC. On others it is to refuse the memory when the guest starts, which
- * it does for VM_PFNMAP alone.
+ * KVM on arm64 maps such memory cached only on CPUs with S2FWB and CTR_EL0.DIC.
+ * On other CPUs it must reject the memory when the guest starts, which it does
+ * for VM_PFNMAP only.
  */
 static bool kvm_wants_pfnmap(void)
 {
@@ -115,11 +115,11 @@ static bool kvm_wants_pfnmap(void)
 }
 
 /*
- * VFIO type1 follows the PFNs of a VM_PFNMAP mapping into the IOMMU, where they
- * stay when the device is closed, and while its next user has it. It refuses
- * VM_IO | VM_MIXEDMAP, as iommufd does, to which dma-bufs lead (dmabuf.c). That
- * cannot have PFNs with a struct page; of those in a VM_PFNMAP mapping it refuses
- * the ones that are not reserved.
+ * VFIO type1 maps the PFNs of a VM_PFNMAP mapping in the IOMMU, where they remain
+ * after the device is closed and while the next user has it. Like iommufd, which
+ * imports dma-bufs instead (dmabuf.c), it rejects VM_IO | VM_MIXEDMAP. PFNs with
+ * struct page cannot be inserted into such a mapping; type1 rejects them in a
+ * VM_PFNMAP mapping unless they are reserved.
  */
 static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
 {
@@ -160,13 +160,13 @@ static int dpa_mmap(struct vfio_pci_core_device *core,
 
 	vma->vm_private_data = cxl;
 	vma->vm_ops = &dpa_vm_ops;
-	/* As memremap() has it, which read() and write() go through */
+	/* Same attributes as memremap(), which read() and write() use */
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
 	vm_flags_set(vma, flags | VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;
 }
 
-/* Copy between device memory and @bounce, which is kernel memory. */
+/* Copy between device memory and the kernel buffer @bounce. */
 static int dpa_copy(struct vfio_cxl_device *cxl, u64 off, void *bounce,
 		    size_t len, bool iswrite)
 {
@@ -235,7 +235,7 @@ static const struct vfio_pci_regops dpa_regops = {
 };
 
 /**
- * vfio_cxl_dpa_pgoff - where a page of the memory is in the device file
+ * vfio_cxl_dpa_pgoff - file offset of a page of device memory
  * @cxl: device, open
  * @pfn: of the device memory
  *
@@ -260,18 +260,18 @@ static int dpa_pfn_to_vma_pgoff(struct vm_area_struct *vma, unsigned long pfn,
 	if (pfn < first || pfn - first >= cxl->decoder.size >> PAGE_SHIFT)
 		return -EFAULT;
 	*pgoff = vfio_cxl_dpa_pgoff(cxl, pfn);
-	/* The caller kills whoever this returns 0 for. */
+	/* memory_failure() signals the owner of @vma if this returns 0. */
 	if (*pgoff < vma->vm_pgoff || *pgoff - vma->vm_pgoff >= vma_pages(vma))
 		return -EFAULT;
 	return 0;
 }
 
 /**
- * vfio_cxl_dpa_address - where a page of the memory is in a user's mapping
+ * vfio_cxl_dpa_address - user address of a page of device memory
  * @vma: any mapping of the device file; the caller holds its i_mmap_rwsem
  * @pfn: of the device memory
  *
- * Return: user address, or 0 if it is not in it.
+ * Return: user address, or 0 if @vma does not map the page.
  */
 unsigned long vfio_cxl_dpa_address(struct vm_area_struct *vma,
 				   unsigned long pfn)
@@ -284,7 +284,7 @@ unsigned long vfio_cxl_dpa_address(struct vm_area_struct *vma,
 }
 
 /**
- * vfio_cxl_is_dpa - whether a region is the device memory
+ * vfio_cxl_is_dpa - test whether a region is the device memory
  * @cxl: device, open
  * @index: region index
  *
@@ -296,7 +296,7 @@ bool vfio_cxl_is_dpa(struct vfio_cxl_device *cxl, unsigned int index)
 }
 
 /**
- * vfio_cxl_register_dpa - offer the DPA region
+ * vfio_cxl_register_dpa - register the DPA region
  * @cxl: device, being opened, its gate closed
  *
  * Return: 0 or an error.
@@ -331,7 +331,7 @@ int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_unregister_dpa - undo what the VFIO core does not
+ * vfio_cxl_unregister_dpa - unregister from memory_failure()
  * @cxl: device, being closed, its gate closed
  */
 void vfio_cxl_unregister_dpa(struct vfio_cxl_device *cxl)

@@ -2,17 +2,17 @@
 /**
  * DOC: Resets
  *
- * Whoever resets the function, the PCI core calls back before and after: the
- * gate is closed, and opens again once the physical decoder is known to be in
- * place (settle.c). A reset that failed leaves it closed until another one
- * succeeds. CXL Reset, which the PCI core does not know, is in cxl_reset.c.
+ * The PCI core calls the driver before and after every reset of the function,
+ * whoever requested it. The gate is closed before, and reopened once the physical
+ * decoder has been verified (settle.c). After a failed reset it stays closed until
+ * a later one succeeds. The PCI core does not know CXL Reset: see cxl_reset.c.
  */
 #include <linux/pci.h>
 
 #include "priv.h"
 
 /**
- * vfio_cxl_virt_init - give the user fresh virtual registers
+ * vfio_cxl_virt_init - initialize the virtual registers
  * @cxl: device
  */
 void vfio_cxl_virt_init(struct vfio_cxl_device *cxl)
@@ -28,13 +28,13 @@ void vfio_cxl_virt_init(struct vfio_cxl_device *cxl)
 		vfio_cxl_hdm_reset(&cxl->virt.hdm);
 }
 
-/* Flags of a reset that this task asked for, or 0 */
+/* Flags of the reset that this task requested, or 0 */
 static unsigned int own_flags(struct vfio_cxl_device *cxl)
 {
 	return READ_ONCE(cxl->own.task) == current ? cxl->own.flags : 0;
 }
 
-/* The VFIO core's reset of the function, which has no other callback for us */
+/* Have the VFIO core reset the function */
 static long function_reset(struct vfio_cxl_device *cxl)
 {
 	long rc;
@@ -51,10 +51,10 @@ static long function_reset(struct vfio_cxl_device *cxl)
  * vfio_cxl_device_reset - VFIO_DEVICE_RESET
  * @cxl: device, open
  *
- * The VMM's system reset: a CXL Reset that clears the memory if the device can
- * do that, and the function's own otherwise. The function's own also wakes a
- * device that sleeps. Returns when the memory can be used again, or will not be;
- * the caller can be killed meanwhile.
+ * A VMM calls this for a system reset. Performs a CXL Reset that clears the memory
+ * if the device supports that, or else a function reset. A function reset also
+ * wakes a suspended device. Waits until the memory is usable again or the reset
+ * has failed; the caller can be killed while it waits.
  *
  * Return: as ioctl(2).
  */
@@ -95,7 +95,7 @@ static void vfio_cxl_reset_prepare(struct pci_dev *pdev)
 	vfio_cxl_reset_begin(cxl);
 	if (cxl->committed)
 		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_IN_RESET);
-	/* What the device caches of the host's memory a reset may drop. */
+	/* A reset may drop what the device caches of host memory. */
 	if (pdev->current_state == PCI_D0)
 		(void)vfio_cxl_write_back(cxl);
 }
@@ -106,10 +106,10 @@ static void reset_over(struct vfio_cxl_device *cxl, unsigned int reasons)
 		vfio_cxl_virt_init(cxl);
 	if (!cxl->committed)
 		return;
-	/* A reset in between does not recover the link. */
+	/* A reset during AER recovery does not recover the link. */
 	if (READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN)
 		return;
-	/* One of a set of devices, which the VFIO core has woken up */
+	/* A hot reset wakes all devices of the set. */
 	if (!vfio_cxl_is_asleep(cxl))
 		reasons |= VFIO_CXL_GATE_SUSPENDED;
 	vfio_cxl_settle(cxl, reasons);
@@ -120,14 +120,14 @@ static void vfio_cxl_reset_done(struct pci_dev *pdev)
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
 
 	vfio_cxl_reset_end(cxl);
-	/* Of a CXL Reset that it ran into its own end tells. */
+	/* If a CXL Reset is in progress, its work item clears IN_RESET. */
 	reset_over(cxl, (READ_ONCE(cxl->cxl_reset.busy) ? 0 :
 			 VFIO_CXL_GATE_IN_RESET) | VFIO_CXL_GATE_RESET_FAILED);
 }
 
 /*
- * A link that is frozen is reset next, which comes with no other callback
- * before recovery is over, and restores nothing.
+ * The PCI core resets a frozen link next. It invokes no other callback until
+ * recovery is over, and restores no config space.
  */
 static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 						pci_channel_state_t state)
@@ -140,7 +140,7 @@ static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 	}
 	if (cxl->committed && state == pci_channel_io_frozen)
 		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_LINK_FROZEN);
-	/* Given up: it is for the next reset to open the gate. */
+	/* Recovery failed: the gate stays closed until a reset succeeds. */
 	if (cxl->committed && state == pci_channel_io_perm_failure) {
 		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_RESET_FAILED);
 		vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_LINK_FROZEN);

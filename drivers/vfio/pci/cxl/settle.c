@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: After a reset, and after a sleep
+ * DOC: Recovery of the memory after a reset or a suspend
  *
- * The memory of a device may take minutes to become active, and its decoder may
- * be lost. Until it is known to be in place the gate stays closed for
- * %VFIO_CXL_GATE_SETTLING. Nobody waits for that under a lock: what can be done
- * at once is done at once, the rest by a work item.
+ * Device memory may take minutes to become active, and the decoder may be lost.
+ * Until both have been verified the gate stays closed with
+ * %VFIO_CXL_GATE_SETTLING. If the memory is active at once the check is done
+ * synchronously, otherwise by a work item: no lock is held while waiting.
  */
 #include <linux/pci.h>
 
@@ -14,10 +14,10 @@
 #define SETTLE_POLL_MS	20
 
 /**
- * vfio_cxl_is_asleep - whether the device is in D3 or low power
+ * vfio_cxl_is_asleep - test whether the device is suspended
  * @cxl: device
  *
- * Return: true if it is.
+ * Return: true if it is in D3hot, D3cold or VFIO low power.
  */
 bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl)
 {
@@ -26,10 +26,7 @@ bool vfio_cxl_is_asleep(struct vfio_cxl_device *cxl)
 	       cxl->core.pdev->current_state == PCI_D3cold;
 }
 
-/*
- * The memory is active, or will not be. Nobody else resets the device or writes
- * to its config space.
- */
+/* The caller has locked config access. @active is false after a timeout. */
 static void settle_finish(struct vfio_cxl_device *cxl, bool active)
 {
 	if (active && vfio_cxl_state_restore_decoder(cxl)) {
@@ -75,7 +72,7 @@ static void settle_work(struct work_struct *work)
 		settle_again(cxl);
 		return;
 	}
-	/* Against the user's config writes, and against other resets. */
+	/* Exclude the user's config writes and other resets. */
 	if (!mutex_trylock(&cxl->own.lock)) {
 		settle_again(cxl);
 		return;
@@ -88,7 +85,7 @@ static void settle_work(struct work_struct *work)
 	vfio_cxl_reset_seq(cxl, &resetting);
 	if (resetting)
 		settle_again(cxl);
-	else if (vfio_cxl_is_asleep(cxl))	/* It is not over by that. */
+	else if (vfio_cxl_is_asleep(cxl))	/* SUSPENDED keeps it closed. */
 		vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_SETTLING);
 	else
 		settle_finish(cxl, active);
@@ -106,11 +103,12 @@ void vfio_cxl_settle_init(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_settle_later - have the memory checked, and the gate opened
+ * vfio_cxl_settle_later - schedule the check of memory and decoder
  * @cxl: a firmware-committed device, out of reset
- * @reasons: that are no more
+ * @reasons: reasons to drop
  *
- * Returns at once; the gate stays closed until a work item found all in place.
+ * Returns at once. The gate stays closed until the work item has verified memory
+ * and decoder.
  */
 void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
@@ -121,11 +119,11 @@ void vfio_cxl_settle_later(struct vfio_cxl_device *cxl, unsigned int reasons)
 }
 
 /**
- * vfio_cxl_settle_stop - keep the work item off the device
+ * vfio_cxl_settle_stop - cancel the work item
  * @cxl: device
  *
- * To be called before a reset that does not wait for config access: the work
- * item has it locked for a moment. The gate stays as it is. May sleep.
+ * Needed before a reset that only tries to lock config access, which the work
+ * item locks briefly. Does not change the gate. May sleep.
  */
 void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl)
 {
@@ -133,13 +131,12 @@ void vfio_cxl_settle_stop(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_settle - check the memory, and open the gate if it is in place
- * @cxl: a firmware-committed device, out of reset. The caller keeps others from
- *	resetting it and from writing to its config space: it holds the device's
- *	lock and config access (as in the callback after a reset).
- * @reasons: that are no more
+ * vfio_cxl_settle - check memory and decoder, and open the gate
+ * @cxl: a firmware-committed device, out of reset. The caller holds the device
+ *	lock and config access, as in the callback after a reset.
+ * @reasons: reasons to drop
  *
- * Does not wait: as long as the memory is not active a work item goes on.
+ * Does not wait: if the memory is not active yet, the work item takes over.
  */
 void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
@@ -162,13 +159,13 @@ static bool is_settled(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_settle_wait - wait until the memory is in place, or will not be
+ * vfio_cxl_settle_wait - wait until the memory is usable or recovery has failed
  * @cxl: device; the caller holds no lock that a fault or a reset takes
  *
- * As long as the device itself says that it may take. A task that exits, and closes
- * the device by that, waits to the end.
+ * The device's own timeouts limit the wait. A task can be killed while it waits,
+ * unless it is exiting already.
  *
- * Return: 0, -EIO when the memory stays out of reach, -EINTR when killed.
+ * Return: 0, -EIO if the memory stays inaccessible, or -EINTR if killed.
  */
 int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl)
 {
@@ -180,11 +177,11 @@ int vfio_cxl_settle_wait(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_update_power - close the gate of a device that sleeps, or open it
+ * vfio_cxl_update_power - update the gate after a change of power state
  * @cxl: device, open; the caller holds own.lock
  *
- * To be called after everything that may put the device to sleep or wake it up.
- * What puts it to sleep closes the gate before.
+ * To be called after everything that may suspend or resume the device. Before a
+ * suspend the caller must close the gate itself.
  */
 void vfio_cxl_update_power(struct vfio_cxl_device *cxl)
 {
@@ -200,7 +197,7 @@ void vfio_cxl_update_power(struct vfio_cxl_device *cxl)
 	}
 	if (!(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_SUSPENDED))
 		return;
-	/* Waking up it may have lost its decoder. */
+	/* The decoder may be lost on resume. */
 	if (!pci_cfg_access_trylock(pdev)) {
 		vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
 		return;

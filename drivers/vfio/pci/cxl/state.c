@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: What was there at bind
+ * DOC: State at bind
  *
- * Remembers how firmware and the CXL core left the device (config space, decoder
- * 0, RAS policy), and puts it back when a reset lost it. Nothing here acts on
- * behalf of a guest, and nothing waits for the device.
+ * Saves the state in which firmware and the CXL core left the device (config
+ * space, decoder 0, RAS policy), and restores it when a reset lost it. Nothing
+ * here acts on behalf of a guest or waits for the device.
  */
 #include <linux/bitfield.h>
 #include <linux/iopoll.h>
@@ -35,7 +35,7 @@ void vfio_cxl_decoder_read(struct vfio_cxl_device *cxl, unsigned int n,
 	d->ctrl = readl(reg + CXL_HDM_CTRL);
 }
 
-/* Whether decoder 0 maps what it should. LOCK alone is not worth a commit. */
+/* Compare what decoder 0 maps. A lost LOCK bit needs no new commit. */
 static bool decoder_maps(const struct vfio_cxl_decoder *now,
 			 const struct vfio_cxl_decoder *want)
 {
@@ -59,7 +59,7 @@ static unsigned int mem_active_timeout_ms(u32 size_lo)
 }
 
 /**
- * vfio_cxl_mem_active - whether the device's memory can be used
+ * vfio_cxl_mem_active - test whether the device's memory can be used
  * @cxl: device
  * @size_lo: set to Range 1 Size Low
  *
@@ -75,12 +75,11 @@ bool vfio_cxl_mem_active(struct vfio_cxl_device *cxl, u32 *size_lo)
 }
 
 /**
- * vfio_cxl_mem_active_limit_ms - how long that may take after a reset
+ * vfio_cxl_mem_active_limit_ms - how long the memory may take after a reset
  * @cxl: device
  *
- * Return: what the device itself says: one second for the range, and
- * Mem_Active_Timeout for the memory. The latter as it was at bind, because a
- * device in reset does not tell.
+ * Return: one second for Mem_Info_Valid, plus the device's Mem_Active_Timeout as
+ * it was at bind; a device in reset does not report it.
  */
 unsigned int vfio_cxl_mem_active_limit_ms(struct vfio_cxl_device *cxl)
 {
@@ -107,8 +106,8 @@ static void decoder_commit(struct vfio_cxl_device *cxl)
 }
 
 /*
- * Compare decoder 0 with what firmware left, and commit it again if needed. A
- * CXL Reset leaves a locked decoder alone and clears HDM Decoder Enable.
+ * Compare decoder 0 with its state at bind and commit it again if needed. CXL
+ * Reset preserves a locked decoder but clears HDM Decoder Enable.
  */
 static bool decoder_restore(struct vfio_cxl_device *cxl)
 {
@@ -121,7 +120,7 @@ static bool decoder_restore(struct vfio_cxl_device *cxl)
 		return true;
 
 	if (!decoder_maps(&now, want)) {
-		/* Nothing unusual after a CXL Reset, or one of the bus */
+		/* Expected after a CXL Reset or a bus reset */
 		pci_dbg(pdev, "decoder 0 lost in reset (Control %#x), committing it again\n",
 			now.ctrl);
 		atomic_long_inc(&cxl->stats.recommits);
@@ -156,7 +155,7 @@ void vfio_cxl_state_read_dvsec(struct vfio_cxl_device *cxl)
 		pci_read_config_dword(pdev, cxl->dvsec.pos + 4 * i, &hw[i]);
 
 	cxl->dvsec.cap = hw[CXL_DVSEC_CAP / 4];
-	/* It would reset the other functions, and those are somebody else's. */
+	/* CXL Reset would also reset the other functions, which are not ours. */
 	if (pdev->multifunction)
 		cxl->dvsec.cap &= ~CXL_DVSEC_CAP_RESET_ANY;
 	cxl->dvsec.ctrl = hw[CXL_DVSEC_CTRL_STATUS / 4];
@@ -166,7 +165,7 @@ void vfio_cxl_state_read_dvsec(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_state_save - remember how firmware and the CXL core left the device
+ * vfio_cxl_state_save - save the state of the device at bind
  * @cxl: device, being bound; its memory is active if there is any
  *
  * Return: 0 or -ENOMEM.
@@ -188,7 +187,7 @@ int vfio_cxl_state_save(struct vfio_cxl_device *cxl)
 	return cxl->saved ? 0 : -ENOMEM;
 }
 
-/* The BAR register must hold the assigned address before MMIO. */
+/* Before MMIO, the BAR must hold the assigned address. */
 static bool bar_is_set(struct vfio_cxl_device *cxl)
 {
 	unsigned int bar = cxl->comp.bar;
@@ -204,7 +203,7 @@ static bool bar_is_set(struct vfio_cxl_device *cxl)
 	return ((u64)hi << 32 | lo) == want;
 }
 
-/* As it was at bind. The caller has locked config access. */
+/* Restore the state at bind. The caller has locked config access. */
 static void config_restore(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
@@ -215,23 +214,23 @@ static void config_restore(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_state_restore_config - put back config space that was lost
+ * vfio_cxl_state_restore_config - restore config space if it was lost
  * @cxl: device, out of reset
  *
- * Recovery from a fatal error resets the link, and leaves it to drivers to
- * restore what that takes; the VFIO core restores what it finds at open. And
- * while it closes a device it switches Memory Space off, with no lock: somebody
- * else's reset may save that, and restore it for good.
+ * After a fatal error the PCI core resets the link and expects drivers to restore
+ * config space; the VFIO core only saves what it finds at open. In addition, the
+ * VFIO core disables Memory Space without a lock while it closes a device, and a
+ * concurrent reset may save and restore that.
  *
- * As it was at bind is good for whoever has the device: BARs are the host's, and
- * with bus mastering and interrupts the user begins anew after an error.
+ * The state at bind is safe to restore: the BARs are the host's, and after an
+ * error the user must enable bus mastering and interrupts again anyway.
  */
 void vfio_cxl_state_restore_config(struct vfio_cxl_device *cxl)
 {
 	struct pci_dev *pdev = cxl->core.pdev;
 	u16 cmd;
 
-	/* Not while another reset is at it, which saves and restores, too. */
+	/* A concurrent reset saves and restores config space itself. */
 	if (!pci_cfg_access_trylock(pdev))
 		return;
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
@@ -242,11 +241,11 @@ void vfio_cxl_state_restore_config(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_state_restore_ras - leave nothing of a tenant in the RAS structure
- * @cxl: device, closed, and known to be out of reset
+ * vfio_cxl_state_restore_ras - restore the RAS registers between tenants
+ * @cxl: device, closed and out of reset
  *
- * No FLR resets these registers: what a tenant masked would stay masked for
- * the next, and what failed for it would be reported to the next.
+ * FLR does not reset these registers: the next tenant would inherit the masks of
+ * the last one, and its error status.
  */
 void vfio_cxl_state_restore_ras(struct vfio_cxl_device *cxl)
 {
@@ -269,15 +268,15 @@ void vfio_cxl_state_restore_ras(struct vfio_cxl_device *cxl)
 }
 
 /**
- * vfio_cxl_state_restore_decoder - see that decoder 0 is as it was at bind
- * @cxl: a firmware-committed device, out of reset and its memory active
+ * vfio_cxl_state_restore_decoder - restore decoder 0 if it was lost
+ * @cxl: a firmware-committed device, out of reset, its memory active, the gate
+ *	closed; the caller has locked config access
  *
- * Programs and commits it again from the saved values when it is not, enables
- * CXL.mem again when that was lost. So with config space: two resets, one of
- * which the PCI core does not know, may save and restore what the other cleared.
- * The caller keeps the gate closed and has locked config access.
+ * Restores config space, CXL.mem enable and decoder 0 to their state at bind
+ * where they differ. Config space can be lost when a reset by the PCI core runs
+ * concurrently with a CXL Reset and saves what that has cleared.
  *
- * Return: whether the device decodes its memory.
+ * Return: true if the device decodes its memory.
  */
 bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl)
 {
@@ -312,7 +311,7 @@ bool vfio_cxl_state_restore_decoder(struct vfio_cxl_device *cxl)
 			ctrl, cxl->dvsec.ctrl);
 		return false;
 	}
-	/* The decoders are in a BAR, which the user may have turned off. */
+	/* The decoders are in a BAR, and the user may have disabled it. */
 	if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(pdev, PCI_COMMAND,
 				      cmd | PCI_COMMAND_MEMORY);
