@@ -20,8 +20,7 @@ static void show_gate(struct seq_file *m, struct vfio_cxl_device *cxl)
 		if (cxl->gate.reasons & BIT(bit))
 			seq_printf(m, ", %s", vfio_cxl_gate_reason_name(bit));
 	seq_printf(m, "\nclosures: %llu\n", cxl->gate.closures);
-	seq_printf(m, "struct pages: %s\n", !cxl->pages.wanted ? "no" :
-		   cxl->gate.kaddr ? "yes" : "while the gate is open");
+	seq_printf(m, "struct pages: %s\n", cxl->pages.present ? "yes" : "no");
 }
 
 static void show_virt(struct seq_file *m, struct vfio_cxl_device *cxl)

@@ -11,15 +11,17 @@
  * translation, dma-bufs are revoked, and CPU caches have been written back
  * (cache.c).
  *
- * The kernel mapping (pages.c) exists while the gate is open. On x86 it also
+ * The kernel mapping exists while the gate is open. On x86 it also
  * reserves the write-back memory type for the PFNs that faults insert.
  *
  * The VFIO core does not know the gate. PCI Memory Space Enable does not close it,
  * because CXL.mem does not depend on it.
  */
 #include <linux/eventfd.h>
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #include <linux/vfio_cxl.h>
 
@@ -108,6 +110,7 @@ void vfio_cxl_gate_opened(struct vfio_cxl_device *cxl)
 		old = cxl->gate.eventfd;
 		cxl->gate.eventfd = NULL;
 		cxl->gate.closures = 0;
+		xa_destroy(&cxl->poison.pages);
 	}
 	if (old)
 		eventfd_ctx_put(old);
@@ -148,8 +151,13 @@ static void gate_flush(struct vfio_cxl_device *cxl)
 		cxl->gate.stale = NULL;
 		frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
 	}
-	if (kaddr)
-		vfio_cxl_unmap_memory(cxl, kaddr, !frozen);
+	if (kaddr) {
+		if (!frozen)
+			vfio_cxl_flush_cpu_caches(cxl, kaddr);
+		memunmap(kaddr);
+		/* Flush the TLBs now, which memunmap() would defer. */
+		vm_unmap_aliases();
+	}
 	vfio_cxl_dmabuf_revoke(cxl);
 }
 
@@ -192,30 +200,27 @@ void vfio_cxl_gate_block(struct vfio_cxl_device *cxl, unsigned int reasons)
  */
 void vfio_cxl_gate_unblock(struct vfio_cxl_device *cxl, unsigned int reasons)
 {
-	void *kaddr = NULL;
 	unsigned int left;
 
 	/* Serialize with flushes, and with others that drop reasons. */
 	guard(mutex)(&cxl->gate.close_lock);
 	left = READ_ONCE(cxl->gate.reasons);
-	if (left && !(left & ~reasons)) {
+	if (left && !(left & ~reasons))
 		gate_flush(cxl);
-		kaddr = vfio_cxl_map_memory(cxl);
-	}
 
-	scoped_guard(rwsem_write, &cxl->gate.lock) {
-		left = cxl->gate.reasons & ~reasons;
-		if (!left && !cxl->gate.kaddr) {
-			cxl->gate.kaddr = kaddr;
-			if (!kaddr)
-				left = VFIO_CXL_GATE_NO_DECODER;
-			kaddr = NULL;
+	guard(rwsem_write)(&cxl->gate.lock);
+	left = cxl->gate.reasons & ~reasons;
+	if (!left && !cxl->gate.kaddr) {
+		xa_destroy(&cxl->poison.pages);
+		cxl->gate.kaddr = memremap(cxl->mem->hpa.start,
+					   cxl->decoder.size, MEMREMAP_WB);
+		if (!cxl->gate.kaddr) {
+			pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; memory stays inaccessible\n",
+				cxl->decoder.size);
+			left = VFIO_CXL_GATE_NO_DECODER;
 		}
-		gate_set(cxl, left);
 	}
-	/* A reason was added meanwhile. */
-	if (kaddr)
-		vfio_cxl_unmap_memory(cxl, kaddr, false);
+	gate_set(cxl, left);
 }
 
 /**

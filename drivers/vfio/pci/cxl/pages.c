@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: Kernel mapping and struct pages
+ * DOC: Struct pages
  *
- * While the gate is open the kernel maps the memory. Optionally it also creates
- * struct pages for it: KVM regards a PFN without struct page as MMIO and, on CPUs
- * with EPT, maps it uncached. Struct pages are created together with the mapping.
- * They and their part of the direct map are removed before CPU caches are flushed.
+ * KVM regards a PFN without struct page as MMIO and, on CPUs with EPT, maps it
+ * uncached. Optionally the memory gets struct pages for as long as the driver is
+ * bound. They are of type MEMORY_DEVICE_PRIVATE, the one that the kernel does not
+ * add to its direct map: while the gate is closed no CPU has a translation, and
+ * opening it allocates none of them.
  *
- * User mappings remain VM_IO | VM_PFNMAP, so the memory cannot be pinned, and
- * revocation does not wait for references. VFIO type1 rejects a PFN whose struct
- * page is not PageReserved. KVM accepts reserved pages as memory only if they are
- * mapped write-back and the kernel uses PAT.
+ * Their reference count is and remains 0, and user mappings remain VM_IO |
+ * VM_PFNMAP, so the memory cannot be pinned, and revocation does not wait for
+ * references. VFIO type1 rejects a PFN whose struct page is not PageReserved. KVM
+ * accepts reserved pages as memory only if they are mapped write-back and the
+ * kernel uses PAT.
  *
  * memory_failure() handles a PFN with struct page through the pgmap's operations.
  * The result is the same: every process that maps the page gets SIGBUS.
  */
 #include <linux/bitops.h>
 #include <linux/fs.h>
-#include <linux/io.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
 #include "priv.h"
 
@@ -37,8 +37,8 @@ static int mode_set(const char *val, const struct kernel_param *kp)
 
 	if (i < 0)
 		return i;
-	if (i == MODE_ON && !IS_ENABLED(CONFIG_ZONE_DEVICE)) {
-		pr_err("struct_pages=on needs a kernel with CONFIG_ZONE_DEVICE\n");
+	if (i == MODE_ON && !IS_ENABLED(CONFIG_DEVICE_PRIVATE)) {
+		pr_err("struct_pages=on needs a kernel with CONFIG_DEVICE_PRIVATE\n");
 		return -EOPNOTSUPP;
 	}
 	mode = i;
@@ -131,7 +131,21 @@ static int pages_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 	return rc;
 }
 
+/* The core requires both, but calls neither: no page is ever allocated. */
+static void pages_folio_free(struct folio *folio)
+{
+	WARN_ON_ONCE(1);
+}
+
+static vm_fault_t pages_migrate_to_ram(struct vm_fault *vmf)
+{
+	WARN_ON_ONCE(1);
+	return VM_FAULT_SIGBUS;
+}
+
 static const struct dev_pagemap_ops pagemap_ops = {
+	.folio_free = pages_folio_free,
+	.migrate_to_ram = pages_migrate_to_ram,
 	.memory_failure = pages_memory_failure,
 };
 
@@ -166,94 +180,58 @@ static void clear_reserved(struct dev_pagemap *pgmap)
 	}
 }
 
-static int pages_add(struct vfio_cxl_device *cxl)
+static void put_owner(void *data)
 {
-	struct dev_pagemap *pgmap = &cxl->pages.map;
-	void *direct;
+	struct vfio_cxl_device *cxl = data;
 
-	if (!cxl->pages.wanted)
+	put_device(&cxl->core.vdev.device);
+}
+
+/**
+ * vfio_cxl_pages_init - create struct pages for the memory if they are wanted
+ * @cxl: a firmware-committed device, being bound, its memory claimed
+ *
+ * They are device-managed, like the pgmap, and outlive @cxl's registration with
+ * VFIO, so they hold a reference to @cxl. The range remains reserved as write-back
+ * memory, too.
+ *
+ * Return: 0, or an error if struct_pages=on cannot be satisfied, which has been
+ * logged. With struct_pages=auto the memory is used without.
+ */
+int vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
+{
+	struct dev_pagemap *pgmap = &cxl->mem->pgmap;
+	struct device *dev = &cxl->core.pdev->dev;
+	void *addr;
+	int rc;
+
+	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE) || mode == MODE_OFF ||
+	    (mode == MODE_AUTO && !kvm_wants_pages()))
 		return 0;
-	memset(pgmap, 0, sizeof(*pgmap));
-	pgmap->type = MEMORY_DEVICE_GENERIC;
+
+	get_device(&cxl->core.vdev.device);
+	rc = devm_add_action_or_reset(dev, put_owner, cxl);
+	if (rc)
+		return rc;
+	pgmap->type = MEMORY_DEVICE_PRIVATE;
 	pgmap->ops = &pagemap_ops;
 	pgmap->owner = cxl;
 	pgmap->vmemmap_shift = page_order(&cxl->mem->hpa);
 	pgmap->nr_range = 1;
 	pgmap->range = cxl->mem->hpa;
-	direct = memremap_pages(pgmap, dev_to_node(&cxl->core.pdev->dev));
-	if (IS_ERR(direct)) {
-		pci_err(cxl->core.pdev, "cannot make struct pages for %pra (%ld); memory stays inaccessible\n",
-			&cxl->mem->hpa, PTR_ERR(direct));
-		return PTR_ERR(direct);
+	addr = devm_memremap_pages(dev, pgmap);
+	if (IS_ERR(addr)) {
+		if (mode == MODE_ON)
+			return dev_err_probe(dev, PTR_ERR(addr),
+					     "cannot create struct pages for %pra, which struct_pages=on requires\n",
+					     &cxl->mem->hpa);
+		pci_warn(cxl->core.pdev, "cannot create struct pages for %pra (%ld); KVM will map this memory uncached\n",
+			 &cxl->mem->hpa, PTR_ERR(addr));
+		return 0;
 	}
+	cxl->pages.present = true;
+	cxl->pages.reserved = vfio_cxl_unsafe_type1_dma;
 	if (!cxl->pages.reserved)
 		clear_reserved(pgmap);
-	cxl->pages.present = true;
 	return 0;
-}
-
-static void pages_remove(struct vfio_cxl_device *cxl)
-{
-	if (cxl->pages.present)
-		memunmap_pages(&cxl->pages.map);
-	cxl->pages.present = false;
-	xa_destroy(&cxl->poison.pages);
-}
-
-/**
- * vfio_cxl_pages_init - decide whether the memory gets struct pages
- * @cxl: a firmware-committed device, being bound
- */
-void vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
-{
-	cxl->pages.wanted = IS_ENABLED(CONFIG_ZONE_DEVICE) &&
-			    (mode == MODE_ON ||
-			     (mode == MODE_AUTO && kvm_wants_pages()));
-	cxl->pages.reserved = vfio_cxl_unsafe_type1_dma;
-}
-
-/**
- * vfio_cxl_map_memory - map the device memory and create its struct pages
- * @cxl: a firmware-committed device; the caller holds gate.close_lock but not
- *	gate.lock
- *
- * Return: kernel address, or NULL after an error, which has been logged.
- */
-void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl)
-{
-	void *kaddr;
-
-	lockdep_assert_held(&cxl->gate.close_lock);
-
-	kaddr = memremap(cxl->mem->hpa.start, cxl->decoder.size, MEMREMAP_WB);
-	if (!kaddr) {
-		pci_err(cxl->core.pdev, "cannot map %#llx bytes of device memory; memory stays inaccessible\n",
-			cxl->decoder.size);
-		return NULL;
-	}
-	if (pages_add(cxl)) {
-		memunmap(kaddr);
-		return NULL;
-	}
-	return kaddr;
-}
-
-/**
- * vfio_cxl_unmap_memory - undo vfio_cxl_map_memory()
- * @cxl: device
- * @kaddr: what that returned
- * @flush: write back and invalidate CPU caches
- *
- * The direct map is removed first, so that CPUs cannot speculatively reload lines
- * from it. On return the TLBs have also been flushed, which memunmap() defers.
- */
-void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr, bool flush)
-{
-	lockdep_assert_held(&cxl->gate.close_lock);
-
-	pages_remove(cxl);
-	if (flush)
-		vfio_cxl_flush_cpu_caches(cxl, kaddr);
-	memunmap(kaddr);
-	vm_unmap_aliases();
 }

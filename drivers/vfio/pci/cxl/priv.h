@@ -87,12 +87,14 @@ struct vfio_cxl_dvsec_pos {
  * struct vfio_cxl_mem - state shared with the CXL core
  * @cxlds: must come first, see devm_cxl_dev_state_create()
  * @hpa: the claimed range
+ * @pgmap: its struct pages (pages.c)
  *
  * Lives as long as the driver is bound.
  */
 struct vfio_cxl_mem {
 	struct cxl_dev_state cxlds;
 	struct range hpa;
+	struct dev_pagemap pgmap;
 };
 
 /**
@@ -289,17 +291,13 @@ struct vfio_cxl_device {
 
 	/**
 	 * @pages: struct pages of the memory (pages.c)
-	 * @pages.wanted: create them when the gate opens; constant while bound
-	 * @pages.reserved: keep PageReserved, so that type1 maps them; constant while
-	 *	bound
-	 * @pages.present: they exist; under gate.close_lock
-	 * @pages.map: their pgmap
+	 * @pages.present: they exist; constant while bound
+	 * @pages.reserved: they are PageReserved, so that type1 maps them; constant
+	 *	while bound
 	 */
 	struct {
-		bool wanted;
-		bool reserved;
 		bool present;
-		struct dev_pagemap map;
+		bool reserved;
 	} pages;
 
 	/**
@@ -427,11 +425,8 @@ extern const struct pci_error_handlers vfio_cxl_err_handlers;
 void vfio_cxl_virt_init(struct vfio_cxl_device *cxl);
 long vfio_cxl_device_reset(struct vfio_cxl_device *cxl);
 
-/* pages.c: kernel mapping and struct pages */
-void vfio_cxl_pages_init(struct vfio_cxl_device *cxl);
-void *vfio_cxl_map_memory(struct vfio_cxl_device *cxl);
-void vfio_cxl_unmap_memory(struct vfio_cxl_device *cxl, void *kaddr,
-			   bool flush);
+/* pages.c: struct pages */
+int vfio_cxl_pages_init(struct vfio_cxl_device *cxl);
 
 /* region.c: the DPA region */
 int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl);

@@ -334,8 +334,9 @@ int vfio_cxl_probe_device(struct vfio_cxl_device *cxl)
 	rc = check_resets(cxl);
 	if (rc)
 		return rc;
-	vfio_cxl_pages_init(cxl);
 	rc = claim_memory(cxl);
+	if (!rc)
+		rc = vfio_cxl_pages_init(cxl);
 	if (!rc)
 		rc = vfio_cxl_cache_init(cxl);
 	if (rc)

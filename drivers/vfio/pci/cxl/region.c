@@ -123,13 +123,13 @@ static bool kvm_wants_pfnmap(void)
  */
 static int dpa_vm_flags(struct vfio_cxl_device *cxl, vm_flags_t *flags)
 {
-	bool unsafe = cxl->pages.wanted ? cxl->pages.reserved :
-					  vfio_cxl_unsafe_type1_dma;
+	bool unsafe = cxl->pages.present ? cxl->pages.reserved :
+					   vfio_cxl_unsafe_type1_dma;
 
 	if (unsafe)
 		dev_notice_once(&cxl->core.pdev->dev, "unsafe_type1_dma: DMA mappings of device memory may outlive their user and reach the data of the next one\n");
 	*flags = VM_IO | VM_MIXEDMAP;
-	if (cxl->pages.wanted) {
+	if (cxl->pages.present) {
 		*flags = VM_IO | VM_PFNMAP;
 	} else if (unsafe) {
 		*flags = VM_PFNMAP;

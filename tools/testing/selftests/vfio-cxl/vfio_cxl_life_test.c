@@ -545,7 +545,7 @@ static int unmap_dma(struct vfio_cxl_dev *dev, __u64 len, __u64 iova)
  * refuses the memory, unless whoever runs the host says otherwise: before the
  * mapping or, for memory with struct pages, before the device is bound.
  *
- * Guards: region.c dpa_vm_flags(); pages.c pages_add(), clear_reserved()
+ * Guards: region.c dpa_vm_flags(); pages.c vfio_cxl_pages_init(), clear_reserved()
  */
 TEST_F(cxl, type1_is_an_opt_in)
 {

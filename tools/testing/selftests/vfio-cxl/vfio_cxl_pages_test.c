@@ -88,7 +88,7 @@ FIXTURE_TEARDOWN_PARENT(pages)
 
 /* Of the page frames of the device memory, as the module has it */
 struct frames {
-	unsigned long all, valid, reserved;
+	unsigned long all, valid, reserved, direct;
 	unsigned int order;
 };
 
@@ -101,8 +101,8 @@ static bool xframes(struct vfio_cxl_dev *dev, __u64 hpa, struct frames *f)
 	snprintf(text, sizeof(text), "%llu %lu", hpa / size, f->all);
 	return vfio_cxl_write_file(RANGE, text) &&
 	       read_file(RANGE, text, sizeof(text)) &&
-	       sscanf(text, "valid %lu reserved %lu order %u", &f->valid,
-		      &f->reserved, &f->order) == 3;
+	       sscanf(text, "valid %lu reserved %lu order %u direct %lu",
+		      &f->valid, &f->reserved, &f->order, &f->direct) == 4;
 }
 
 /* Whether the kernel maps all of it write-back; true where it does not tell */
@@ -134,8 +134,10 @@ static bool kvm_takes_for_mmio(const struct frames *f, bool wb)
 }
 
 /*
- * Guards: pages.c pages_add(), clear_reserved(), pages_remove(), page_order();
- * gate.c vfio_cxl_gate_unblock()
+ * Struct pages are there as long as the driver is bound. The kernel's direct map
+ * never has the memory: a CPU could speculate into a device that is in reset.
+ *
+ * Guards: pages.c vfio_cxl_pages_init(), clear_reserved(), page_order()
  */
 TEST_F(pages, as_kvm_sees_them)
 {
@@ -148,31 +150,32 @@ TEST_F(pages, as_kvm_sees_them)
 	if (access(RANGE, F_OK))
 		SKIP(return, "module vfio_cxl_pfns is not loaded");
 	ASSERT_TRUE(xframes(dev, self->hpa, &f));
-	TH_LOG("%lu frames, %lu with struct page of order %u, %lu reserved",
-	       f.all, f.valid, f.order, f.reserved);
+	TH_LOG("%lu frames, %lu with struct page of order %u, %lu reserved, %lu in the direct map",
+	       f.all, f.valid, f.order, f.reserved, f.direct);
 	EXPECT_EQ(!on, kvm_takes_for_mmio(&f, write_back(self->hpa, size)));
 	/* VFIO type1 maps what has no struct page, or a reserved one. */
+	EXPECT_EQ(on ? f.all : 0, f.valid);
 	EXPECT_EQ(0, f.reserved);
+	EXPECT_EQ(0, f.direct);
 	EXPECT_TRUE(write_back(self->hpa, size));
 	if (on)
 		EXPECT_LT(0, f.order);
 
-	/* While the gate is closed there is nothing. */
 	if (pm) {
 		vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 3);
 		ASSERT_TRUE(xframes(dev, self->hpa, &f));
-		EXPECT_EQ(0, f.valid);
+		EXPECT_EQ(on ? f.all : 0, f.valid);
+		EXPECT_EQ(0, f.direct);
 		vfio_cxl_xput(dev, &dev->cfg, pm + PCI_PM_CTRL, 2, 0);
 		EXPECT_EQ(0, vfio_cxl_mem_wait(dev));
 	}
-	EXPECT_EQ(0, ioctl(dev->fd, VFIO_DEVICE_RESET));
-	ASSERT_TRUE(xframes(dev, self->hpa, &f));
-	EXPECT_EQ(on ? f.all : 0, f.valid);
-	EXPECT_EQ(0, f.reserved);
 	vfio_cxl_close(dev);
-	f.all = size / sysconf(_SC_PAGESIZE);
+	ASSERT_TRUE(vfio_cxl_unbind(vfio_cxl_bdf));
+	dev->dpa.info.size = size;
 	ASSERT_TRUE(xframes(dev, self->hpa, &f));
 	EXPECT_EQ(0, f.valid);
+	EXPECT_EQ(0, f.direct);
+	ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
 }
 
 /* Guards: region.c dpa_vm_flags(): the kernel gets at no page by address. */
@@ -204,7 +207,8 @@ static bool offline(__u64 hpa)
 /*
  * Who ignores the signal finds the page gone, and no other one, until a reset.
  *
- * Guards: pages.c pages_memory_failure(), pages_remove(); region.c is_poisoned()
+ * Guards: pages.c pages_memory_failure(); gate.c vfio_cxl_gate_unblock();
+ * region.c is_poisoned()
  */
 TEST_F(pages, bad_page_stays_away)
 {
@@ -234,8 +238,7 @@ TEST_F(pages, bad_page_stays_away)
  * Pages that go bad while others come and go: nobody waits for ever. Another
  * process has them go bad, as the kernel sends the signal of its own to this one.
  *
- * Guards: gate.c vfio_cxl_gate_unblock(), gate_flush(): pages are made and
- * removed without gate.lock
+ * Guards: pages.c pages_memory_failure()
  */
 TEST_F(pages, bad_pages_and_resets)
 {

@@ -2,14 +2,15 @@
 /*
  * Tells what the running kernel thinks of page frames, as KVM asks it before it
  * decides on a memory type. "FIRST COUNT" written to the parameter "range"; to be
- * read then: of those, how many have a struct page, and how many of these are
- * reserved, and the order of the first page.
+ * read then: of those, how many have a struct page, how many of these are reserved,
+ * the order of the first page, and how many are in the kernel's direct map.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sysfs.h>
+#include <linux/uaccess.h>
 
 static unsigned long first, count;
 
@@ -20,12 +21,15 @@ static int range_set(const char *val, const struct kernel_param *kp)
 
 static int range_get(char *buffer, const struct kernel_param *kp)
 {
-	unsigned long valid = 0, reserved = 0, i;
+	unsigned long valid = 0, reserved = 0, direct = 0, i;
 	unsigned int order = 0;
+	u8 byte;
 
 	for (i = 0; i < count; i++) {
 		if (!(i % SZ_64K))
 			cond_resched();
+		direct += !copy_from_kernel_nofault(&byte, __va(PFN_PHYS(first + i)),
+						    sizeof(byte));
 		if (!pfn_valid(first + i))
 			continue;
 		if (!valid)
@@ -33,8 +37,8 @@ static int range_get(char *buffer, const struct kernel_param *kp)
 		valid++;
 		reserved += PageReserved(pfn_to_page(first + i));
 	}
-	return sysfs_emit(buffer, "valid %lu reserved %lu order %u\n", valid,
-			  reserved, order);
+	return sysfs_emit(buffer, "valid %lu reserved %lu order %u direct %lu\n",
+			  valid, reserved, order, direct);
 }
 
 static const struct kernel_param_ops range_ops = {
