@@ -53,7 +53,8 @@ struct host {
 	GHashTable *config;	/* "CXL_MEM" to "y" or "m"; NULL: unknown */
 	bool module_loaded;
 	bool module_installed;
-	bool unsafe_type1_dma;	/* parameter of the module */
+	bool unsafe_type1_dma;	/* parameters of the module */
+	const char *struct_pages;	/* NULL: not loaded, or older */
 	bool cxl_root;		/* cxl_acpi found a topology */
 	GPtrArray *decoders;	/* struct decoder, windows among them */
 	GPtrArray *iomem;	/* struct resource; NULL: unknown */
@@ -91,6 +92,7 @@ struct gate {
 	uint64_t size;
 	bool reset_function;
 	bool reset_cxl;
+	bool pages;		/* the memory has struct pages */
 };
 
 struct user {

@@ -73,6 +73,7 @@ static void collect_kernel(struct host *host)
 	host->unsafe_type1_dma =
 		sys_read("/sys/module/" MODULE "/parameters/unsafe_type1_dma") ==
 		g_intern_static_string("Y");
+	host->struct_pages = sys_read("/sys/module/" MODULE "/parameters/struct_pages");
 }
 
 /* Addresses in /proc/iomem are zeroes for all but root. */

@@ -132,6 +132,24 @@ static void judge_iommu(const struct host *host, GPtrArray *findings)
 			    "the driver refuses DMA to device memory");
 }
 
+/* KVM on Intel maps memory without struct page uncached. */
+static void judge_struct_pages(const struct host *host, const char *name,
+			       GPtrArray *findings)
+{
+	if (host->config && !configured(host, "DEVICE_PRIVATE"))
+		finding_add(findings, name, LIMITED,
+			    "use a kernel with CONFIG_DEVICE_PRIVATE",
+			    "Intel without struct pages: a guest's accesses are uncached, and slow");
+	else if (!g_strcmp0(host->struct_pages, "off"))
+		finding_add(findings, name, LIMITED,
+			    "set the module's parameter struct_pages to auto, and bind devices again",
+			    "Intel with struct_pages=off: a guest's accesses are uncached, and slow");
+	else
+		finding_add(findings, name, host->config ? MET : UNSURE,
+			    host->config ? NULL : "check that the kernel has CONFIG_DEVICE_PRIVATE",
+			    "Intel: a guest's accesses are cached, by struct pages");
+}
+
 /* KVM decides by the CPU what becomes of memory without struct page. */
 static void judge_kvm(const struct host *host, GPtrArray *findings)
 {
@@ -146,9 +164,7 @@ static void judge_kvm(const struct host *host, GPtrArray *findings)
 		finding_add(findings, name, MET, NULL,
 			    "AMD: a guest's accesses are cached");
 	else if (!g_strcmp0(host->cpu_vendor, "GenuineIntel"))
-		finding_add(findings, name, LIMITED,
-			    "none yet: KVM takes memory without struct page for MMIO",
-			    "Intel: a guest's accesses are uncached, and slow");
+		judge_struct_pages(host, name, findings);
 	else if (!strcmp(host->machine, "aarch64"))
 		finding_add(findings, name, UNSURE,
 			    "dmesg | grep 'Stage-2 Force Write-Back'; without it KVM refuses the memory",

@@ -91,6 +91,8 @@ void gate_parse(const char *text, struct gate *gate)
 			continue;
 		if (!strcmp(*line, "firmware committed: yes"))
 			gate->committed = true;
+		if (!strcmp(*line, "struct pages: yes"))
+			gate->pages = true;
 		if (g_str_has_prefix(*line, "memory: ")) {
 			g_auto(GStrv) words = g_strsplit(*line, ", ", 0);
 

@@ -143,6 +143,8 @@ static struct json_object *status_json(const struct host *host,
 	json_object_object_add(object, "closed_because", closed);
 	json_object_object_add(object, "closures",
 			       json_object_new_int64(device->gate.closures));
+	json_object_object_add(object, "struct_pages",
+			       json_object_new_boolean(device->gate.pages));
 	json_object_object_add(object, "users", users);
 	json_object_object_add(object, "users_complete",
 			       json_object_new_boolean(device->users_known));
@@ -175,10 +177,11 @@ void report_status(const struct host *host, const struct device *device,
 	if (device->gate.known && !device->gate.committed)
 		puts("memory:    none: firmware committed no decoder");
 	else if (device->gate.known)
-		printf("memory:    %s%s%s; closed %lu times since it was opened\n",
+		printf("memory:    %s%s%s; closed %lu times since it was opened%s\n",
 		       memory_name(device),
 		       *device->gate.reasons ? ": " : "", device->gate.reasons,
-		       (unsigned long)device->gate.closures);
+		       (unsigned long)device->gate.closures,
+		       device->gate.pages ? "; with struct pages" : "");
 	else
 		printf("memory:    unknown, needs %s\n",
 		       host->root ? "debugfs" : "root");

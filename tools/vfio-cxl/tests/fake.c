@@ -154,6 +154,7 @@ void fake_bound(const char *memory)
 {
 	g_autofree char *text =
 		g_strconcat("firmware committed: yes\nmemory: ", memory, "\nclosures: 3\n"
+			    "struct pages: yes\n"
 			    "physical decoder: base 0x190000000 size 0x10000000 control 0x1500\n"
 			    "reset: function yes, CXL Reset yes, Mem_Clr yes\n", NULL);
 

@@ -129,6 +129,23 @@ static void no_iommufd(void)
 	g_assert_cmpint(verdict("dma"), ==, MISSING);
 }
 
+static void intel(void)
+{
+	fake_host();
+	fake_file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\naddress sizes : 46 bits\n");
+	fake_file(CONFIG, "CONFIG_DEVICE_PRIVATE=y\n");
+	g_assert_cmpint(verdict("kvm-memory"), ==, MET);
+	fake_file("/sys/module/vfio_cxl_pci/parameters/struct_pages", "off\n");
+	g_assert_cmpint(verdict("kvm-memory"), ==, LIMITED);
+	g_assert_nonnull(strstr(verdict_found, "struct_pages=off"));
+	fake_file("/sys/module/vfio_cxl_pci/parameters/struct_pages", "auto\n");
+	g_assert_cmpint(verdict("kvm-memory"), ==, MET);
+	fake_file(CONFIG, "CONFIG_VFIO=m\n");
+	g_assert_cmpint(verdict("kvm-memory"), ==, LIMITED);
+	fake_delete(CONFIG);
+	g_assert_cmpint(verdict("kvm-memory"), ==, UNSURE);
+}
+
 static void window(void)
 {
 	fake_host();
@@ -277,6 +294,7 @@ static void facts(void)
 	g_assert_cmpuint(w.device->gate.base, ==, BASE);
 	g_assert_cmpuint(w.device->gate.closures, ==, 3);
 	g_assert_cmpstr(w.device->gate.reasons, ==, "in reset");
+	g_assert_true(w.device->gate.pages);
 	g_assert_cmpuint(w.device->users->len, ==, 2);
 	g_assert_cmpint(((struct user *)w.device->users->pdata[0])->pid, ==, 77);
 	g_assert_cmpstr(((struct user *)w.device->users->pdata[0])->name, ==, "qemu");
@@ -298,6 +316,7 @@ int main(int argc, char **argv)
 		g_test_add_data_func(name, GUINT_TO_POINTER(i), one_broken);
 	}
 	g_test_add_func("/judge/no-iommufd", no_iommufd);
+	g_test_add_func("/judge/intel", intel);
 	g_test_add_func("/judge/window", window);
 	g_test_add_func("/judge/decoders", decoders);
 	g_test_add_func("/judge/range-has-an-owner", range_has_an_owner);
