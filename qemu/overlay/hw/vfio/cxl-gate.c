@@ -11,6 +11,9 @@
  * effect goes to the host. Afterwards the host is asked, and it says when it
  * changes its mind. Meanwhile an IOMMU is given nothing that it could not map.
  *
+ * When the host itself resets the device, a vCPU may learn of it first, by an
+ * access that fails. It asks, and tries again.
+ *
  * A host that cannot be asked is tried, and takes the memory away while Memory
  * Space Enable is off, too, as older drivers did.
  */
@@ -23,12 +26,19 @@
 #include "hw/pci/pci.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
+#include "system/kvm.h"
 #include "trace.h"
 #include "vfio-helpers.h"
 
 /* CXL r4.0 sec 8.1.3.4 */
 #define CTRL2                   offsetof(CXLDVSECDevice, ctrl2)
 #define CTRL2_INITIATE_RESET    (1 << 2)
+
+/*
+ * How many accesses that failed may be due to one change. Each vCPU has one, or
+ * a few if the memory goes again at once.
+ */
+#define FAULTS_MAX              10000
 
 static int gate_feature(VFIOCXLGate *gate, uint32_t op,
                         struct vfio_device_feature_cxl_mem *mem)
@@ -92,7 +102,58 @@ static void gate_set(VFIOCXLGate *gate, bool open)
 
     if (open != mem->enabled) {
         trace_vfio_cxl_gate(gate->vdev->vbasedev.name, open);
+        gate->faults = 0;
         memory_region_set_enabled(mem, open);
+    }
+}
+
+struct remap {
+    const MemoryRegion *mr;
+    FlatView *fv;
+    MemoryListener *listener;
+};
+
+static bool gate_remap_range(Int128 start, Int128 len, const MemoryRegion *mr,
+                             hwaddr offset, void *opaque)
+{
+    const struct remap *remap = opaque;
+    MemoryRegionSection section = {
+        .mr = (MemoryRegion *)mr,
+        .fv = remap->fv,
+        .offset_within_region = offset,
+        .size = len,
+        .offset_within_address_space = int128_get64(start),
+    };
+
+    if (mr == remap->mr) {
+        remap->listener->region_del(remap->listener, &section);
+        remap->listener->region_add(remap->listener, &section);
+    }
+    return false;
+}
+
+/*
+ * The host revoked what IOMMUs map of the memory, while CPUs can reach it.
+ * Through the memory region they, too, would lose it for a moment.
+ */
+static void gate_remap_dma(VFIOCXLGate *gate)
+{
+    VFIODevice *vbasedev;
+
+    RCU_READ_LOCK_GUARD();
+    QLIST_FOREACH(vbasedev, &vfio_device_list, global_next) {
+        VFIOContainer *bcontainer = vbasedev->bcontainer;
+        struct remap remap = {
+            .mr = &gate->dpa->mmaps[0].mem,
+        };
+
+        if (!gate->dpa->nr_mmaps || !bcontainer ||
+            vbasedev != QLIST_FIRST(&bcontainer->device_list)) {
+            continue;
+        }
+        remap.fv = address_space_to_flatview(bcontainer->space->as);
+        remap.listener = &bcontainer->listener;
+        flatview_for_each_range(remap.fv, gate_remap_range, &remap);
     }
 }
 
@@ -131,10 +192,14 @@ void vfio_cxl_gate_update(VFIOCXLGate *gate)
     }
     trace_vfio_cxl_gate_state(gate->vdev->vbasedev.name, mem.reasons,
                               mem.closures);
-    /* What an IOMMU has of the memory was revoked, and is to be mapped again */
-    gate_set(gate, !mem.reasons && gate->closures == mem.closures);
+    if (gate->closures != mem.closures) {
+        gate->closures = mem.closures;
+        gate->faults = 0;
+        if (!mem.reasons && gate->dpa->mem->enabled) {
+            gate_remap_dma(gate);
+        }
+    }
     gate_set(gate, !mem.reasons);
-    gate->closures = mem.closures;
 }
 
 static void gate_changed(void *opaque)
@@ -144,6 +209,17 @@ static void gate_changed(void *opaque)
     if (event_notifier_test_and_clear(&gate->changed)) {
         vfio_cxl_gate_update(gate);
     }
+}
+
+/* Whether the access may succeed now, or is one to memory that is not there */
+static int gate_fault(NotifierWithReturn *n, void *data, Error **errp)
+{
+    VFIOCXLGate *gate = container_of(n, VFIOCXLGate, fault);
+
+    vfio_cxl_gate_update(gate);
+    trace_vfio_cxl_gate_fault(gate->vdev->vbasedev.name,
+                              gate->dpa->mem->enabled, gate->faults);
+    return gate->faults++ < FAULTS_MAX;
 }
 
 static void gate_notify(VFIOCXLGate *gate)
@@ -206,6 +282,10 @@ void vfio_cxl_gate_init(VFIOCXLGate *gate, VFIOPCIDevice *vdev, VFIORegion *dpa)
         gate_notify(gate);
     }
     vfio_cxl_gate_update(gate);
+    if (kvm_enabled()) {
+        gate->fault.notify = gate_fault;
+        kvm_add_fault_notifier(&gate->fault);
+    }
 }
 
 void vfio_cxl_gate_exit(VFIOCXLGate *gate)
@@ -220,6 +300,9 @@ void vfio_cxl_gate_exit(VFIOCXLGate *gate)
         qemu_set_fd_handler(event_notifier_get_fd(&gate->changed), NULL, NULL,
                             NULL);
         event_notifier_cleanup(&gate->changed);
+    }
+    if (kvm_enabled()) {
+        notifier_with_return_remove(&gate->fault);
     }
     gate_set(gate, false);
     gate->vdev = NULL;

@@ -10,6 +10,7 @@
 
 #include "pci.h"
 #include "qemu/event_notifier.h"
+#include "qemu/notify.h"
 
 /**
  * struct VFIOCXLGate - shows the device memory only while it can be reached
@@ -21,6 +22,8 @@
  * @held: a reset is under way: closed whatever the answer
  * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it when it was asked last
  * @dma_warned: said that devices cannot reach @dpa
+ * @fault: asked when a vCPU cannot reach guest memory
+ * @faults: how often it was, since the memory came or went
  *
  * Open is when @dpa->mem is enabled. Protected by the BQL.
  */
@@ -34,6 +37,8 @@ typedef struct VFIOCXLGate {
     uint64_t closures;
     bool dma_warned;
     EventNotifier changed;
+    NotifierWithReturn fault;
+    unsigned faults;
 } VFIOCXLGate;
 
 /**
