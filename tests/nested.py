@@ -123,6 +123,16 @@ class Scenario:
                                  "echo $(cat $d/hpa) $(ls $d/misc); done")
         return {int(line.split()[0], 0): line.split()[1] for line in found.splitlines()}
 
+    def happen(self, n, name, where, command):
+        """One of EVENTS, to accelerator n, which the guest calls name; until it is over"""
+        bdf = f"cd /sys/bus/pci/drivers/cxl_accel; for b in *:*; do [ ! -d $b/misc/{name} ] || break; done"
+        machine, bdf = (self.vm.guest, bdf) if where == "guest" else (self.vm, f"b={self.bdfs[n]}")
+        machine.sh(f"{bdf}; {command}")
+        for _ in range(100):
+            if self.get(n, "cxl-state") == "firmware-committed":
+                break
+            time.sleep(0.1)
+
     def dpa(self, n):
         return os.path.join(RUN, "dpa1.bin" if n else "dpa.bin")
 
@@ -226,9 +236,30 @@ def hotplug_beside(t):
     t.use(0, 1)
 
 
+# What takes the memory away, or sounds as if it did: by whom, in which machine ($b
+# is the device there), and whether a CPU that is in the way may notice
+EVENTS = [
+    ("a function level reset by the guest", "guest",
+     "cd /sys/bus/pci/devices/$b && echo flr >reset_method && echo 1 >reset", True),
+    ("a CXL Reset by the guest", "guest",
+     "setpci -s $b ECAP23+10.w=4; until [ $(($((0x$(setpci -s $b ECAP23+12.w))) & 6)) != 0 ]; do sleep 0.1; done",
+     True),
+    ("D3hot and back by the guest", "guest",
+     "setpci -s $b CAP_PM+4.w=3; sleep 0.5; setpci -s $b CAP_PM+4.w=0; sleep 0.1", True),
+    ("Memory Space off and on by the guest, 20 times", "guest",
+     "for i in $(seq 20); do setpci -s $b COMMAND=0:2; setpci -s $b COMMAND=2:2; done", False),
+    ("a reset by the host, behind QEMU's back", "host", "echo 1 >/sys/bus/pci/devices/$b/reset", True),
+]
+
+
 def copies(t, works=True):
     """Have accelerator 0 copy from its own memory and to its peer's, by bus address"""
     names = t.use(0, 1)
+    copy(t, names, "", works)
+    return names
+
+
+def copy(t, names, when, works=True):
     base = {n: t.get(n, "cxl-base") for n in (0, 1)}
     for n in (0, 1):
         t.vm.guest.sh(f"head -c 65536 /dev/urandom | dd of=/dev/{names[n]} bs=65536 seek={n + 1} iflag=fullblock")
@@ -247,10 +278,10 @@ def copies(t, works=True):
                 data.append(file.read(0x10000))
         if works:
             t.check(status == 0 and data[0] == data[1] and any(data[0]),
-                    f"DMA by accel0, {what}: the bytes are in the files", said)
+                    f"DMA by accel0{when}, {what}: the bytes are in the files", said)
         else:
             t.check(status != 0 and data[0] != data[1],
-                    f"DMA by accel0, {what}: refused, as documented", f"status {status}")
+                    f"DMA by accel0{when}, {what}: refused, as documented", f"status {status}")
 
 
 STRUCT_PAGES = "/sys/module/vfio_cxl_pci/parameters/struct_pages"
@@ -270,11 +301,16 @@ def dma_type1(t):
 
 
 def dma_iommufd(t):
-    """The same with iommufd, by dma-buf; and again after a reset of the machine"""
+    """The same with iommufd, by dma-buf; and again after all that takes the memory away"""
     t.vm.sh("modprobe iommufd")
     t.start("-object", "iommufd,id=iommufd0", *PORT1, *t.device(0, "rp0", iommufd="iommufd0"),
             *t.device(1, "rp1", iommufd="iommufd0"))
-    copies(t)
+    names = copies(t)
+    for what, where, command, _ in EVENTS:
+        for n in (0, 1):
+            t.happen(n, names[n], where, command)
+        t.vm.guest.sh(". /lib/vm.sh; for b in $(accels); do setpci -s $b COMMAND=6:6; done")
+        copy(t, names, f" after {what}")
     good, report = t.vm.engine_selftest()
     t.check(good, "DMA to the guest's RAM works", report)
     t.vm.guest_qmp("system_reset")
@@ -469,7 +505,27 @@ def guest_commits(t):
             "after a system reset it is nowhere again", t.get(0, "cxl-state"))
 
 
-SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits,
+def touched(t):
+    """A second CPU reads and writes the memory all the while it goes and comes back"""
+    t.start("-smp", "2", *t.device(0, "rp0"))
+    base = t.get(0, "cxl-base")
+    for what, where, command, notices in EVENTS:
+        name = t.bind()[base]
+        t.vm.guest.sh(f"taskset 2 toucher /dev/{name} /tmp/touched >/dev/null 2>&1 </dev/null & echo $! >/tmp/toucher; sleep 0.5")
+        t.happen(0, name, where, command)
+        status = t.vm.guest_qmp("query-status")["status"]
+        t.check(status == "running", f"{what}: the guest goes on", status)
+        if status != "running":
+            break
+        log = t.vm.guest.sh("sleep 0.5; kill $(cat /tmp/toucher); "
+                            "while kill -0 $(cat /tmp/toucher) 2>/dev/null; do sleep 0.1; done; cat /tmp/touched")
+        kinds = [line.split()[0] for line in log.splitlines()]
+        t.check(set(kinds) <= ({"there", "old", "gone"} if notices else {"there"}) and kinds[-1] == "there",
+                f"{what}: the CPU finds what it wrote{', or all ones meanwhile' if notices else ''}", log)
+        t.say(log)
+
+
+SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
              dma_type1, dma_iommufd, struct_pages, tools, as_printed, as_libvirt]
 
 
