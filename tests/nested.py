@@ -4,7 +4,7 @@
 
     tests/nested.py [SCENARIO...]
 
-One host VM with two emulated accelerators, each with a file behind its memory;
+One host VM with four emulated accelerators, each with a file behind its memory;
 in it one guest after the other. What a scenario says about memory is proved by
 content, as in tests/demo.py. RESETS=N resets the guest N times instead of a
 few. PAGES=on has all scenarios run with the driver's parameter struct_pages at that.
@@ -25,12 +25,11 @@ BYTES = 2 << 20             # of the pattern that proves where memory is
 RESETS = int(os.environ.get("RESETS", "4"))
 PAGES = os.environ.get("PAGES", "")
 
-# The second accelerator of the host VM, beside the one that there always is
-SECOND = [
-    "-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3",
-    "-object", f"memory-backend-file,id=m1,size={SIZE},share=on,mem-path={RUN}/dpa1.bin",
-    "-device", "cxl-type2,id=accel1,bus=rp1,memdev=m1",
-]
+# The accelerators of the host VM beside the one that there always is
+OTHERS = [word for n in (1, 2, 3) for word in (
+    "-device", f"cxl-rp,port={n},bus=cxl.1,id=rp{n},chassis=0,slot={n + 2}",
+    "-object", f"memory-backend-file,id=m{n},size={SIZE},share=on,mem-path={RUN}/dpa{n}.bin",
+    "-device", f"cxl-type2,id=accel{n},bus=rp{n},memdev=m{n}")]
 
 # In a guest, beside root port rp0
 PORT1 = ["-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3"]
@@ -43,6 +42,7 @@ BRIDGE2 = [
     "-device", "pxb-cxl,bus_nr=32,bus=pcie.0,id=cxl.2",
     "-device", "cxl-rp,port=0,bus=cxl.2,id=rp2,chassis=2,slot=6",
 ]
+TWO_WINDOWS = "GUEST_MACHINE=cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=1G"
 
 # Engine commands, docs/system/devices/cxl-type2.rst of QEMU
 COPY_OUT, COPY_IN = 2, 3
@@ -134,7 +134,7 @@ class Scenario:
             time.sleep(0.1)
 
     def dpa(self, n):
-        return os.path.join(RUN, "dpa1.bin" if n else "dpa.bin")
+        return os.path.join(RUN, f"dpa{n or ''}.bin")
 
     def digest(self, n):
         with open(self.dpa(n), "rb") as file:
@@ -171,6 +171,15 @@ def two_devices(t):
     t.check(states == ["firmware-committed"] * 2, "both are committed by firmware", states)
 
 
+def four_devices(t):
+    """Four accelerators, two below each of two host bridges"""
+    t.start(*PORT1, *BRIDGE2, "-device", "cxl-rp,port=1,bus=cxl.2,id=rp3,chassis=2,slot=7",
+            *(word for n in range(4) for word in t.device(n, f"rp{n}")), env=TWO_WINDOWS)
+    t.use(0, 1, 2, 3)
+    windows = [t.get(n, "cxl-window") for n in range(4)]
+    t.check(windows == ["cxl-fmw.0"] * 2 + ["cxl-fmw.1"] * 2, "each is in its bridge's window", windows)
+
+
 def below_a_switch(t):
     """Two accelerators below one switch"""
     t.start(*SWITCH, *t.device(0, "ds0"), *t.device(1, "ds1"))
@@ -180,7 +189,7 @@ def below_a_switch(t):
 def two_bridges(t):
     """Two host bridges, with a window each, and an accelerator below each"""
     t.start(*BRIDGE2, *t.device(1, "rp2"), *t.device(0, "rp0"),
-            env="GUEST_MACHINE=cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=1G")
+            env=TWO_WINDOWS)
     t.use(0, 1)
     windows = [t.get(n, "cxl-window") for n in (0, 1)]
     t.check(windows == ["cxl-fmw.0", "cxl-fmw.1"], "each is in its bridge's window", windows)
@@ -318,6 +327,58 @@ def dma_iommufd(t):
     copies(t)
 
 
+def viommu(t, *backend, **more):
+    """The guest has an IOMMU of its own, and its kernel uses it"""
+    t.start("-device", "intel-iommu,intremap=off,caching-mode=on", *backend, *t.device(0, "rp0", **more))
+    for turn in ("at first", "after a reset"):
+        t.use(0)
+        groups = t.vm.guest.sh("ls /sys/class/iommu; ls /sys/kernel/iommu_groups | wc -l").split()
+        t.check(groups[0].startswith("dmar") and int(groups[-1]) > 0, f"{turn}: the guest uses its IOMMU", groups)
+        good, report = t.vm.engine_selftest()
+        t.check(good, f"{turn}: DMA to the guest's RAM works through it", report)
+        if turn == "at first":
+            t.vm.guest_qmp("system_reset")
+            t.vm.wait_for_guest()
+
+
+def viommu_type1(t):
+    """A guest with an IOMMU of its own, over VFIO type1"""
+    viommu(t)
+
+
+def viommu_iommufd(t):
+    """A guest with an IOMMU of its own, over iommufd"""
+    t.vm.sh("modprobe iommufd")
+    viommu(t, "-object", "iommufd,id=iommufd0", iommufd="iommufd0")
+
+
+def unprivileged(t):
+    """QEMU as an ordinary user, who gets open files and may lock the guest's RAM and 64 MiB"""
+    ram = 512 << 10
+    cdev = t.vm.sh(f"modprobe iommufd; ls /sys/bus/pci/devices/{t.bdfs[0]}/vfio-dev").strip()
+    t.end()
+    t.vm.sh("modprobe kvm_amd || modprobe kvm_intel; chmod 666 /dev/kvm /dev/vport*")
+    files = f"8<>/dev/iommu 9<>/dev/vfio/devices/{cdev}"
+    args = ["-object", "iommufd,id=iommufd0,fd=8",
+            *quoted({"driver": "vfio-pci", "id": "accel0", "fd": "9", "bus": "rp0", "iommufd": "iommufd0"})]
+
+    def start(kib):
+        t.start(*args, env=f"ulimit -l {kib}; {files} GUEST_AS='/usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups'")
+
+    start(ram + (64 << 10))
+    t.check("1000" in t.vm.sh("stat -c %u /proc/$(pidof qemu-system-x86_64)"), "QEMU is no root")
+    t.use(0)
+    good, report = t.vm.engine_selftest()
+    t.check(good, "DMA to the guest's RAM works", report)
+    try:
+        start(ram // 2)
+        refused = ""
+    except VMError as error:
+        refused = str(error)
+    t.check("Cannot allocate memory" in refused, "with half of it QEMU says what it cannot have", refused)
+    t.say(refused)
+
+
 def struct_pages(t):
     """Memory with struct pages, as KVM on Intel wants it: CPUs, DMA, and after a reset"""
     before = t.vm.sh(f"cat {STRUCT_PAGES}").strip()
@@ -329,7 +390,7 @@ def struct_pages(t):
         t.start("-object", "iommufd,id=iommufd0", *PORT1, *t.device(0, "rp0", iommufd="iommufd0"),
                 *t.device(1, "rp1", iommufd="iommufd0"))
         said = t.vm.sh("cat /sys/kernel/debug/vfio-cxl-pci/*")
-        t.check(said.count("struct pages: yes") == 2, "both have struct pages", said)
+        t.check(said.count("struct pages: yes") == len(t.bdfs), "all have struct pages", said)
         t.use(0, 1)
         copies(t)
         t.vm.guest_qmp("system_reset")
@@ -374,7 +435,7 @@ def tools(t):
 def as_printed(t):
     """A guest from nothing but what vfio-cxl qemu prints for two accelerators"""
     t.vm.sh("modprobe iommufd")
-    said = t.vm.sh(f"vfio-cxl qemu {' '.join(t.bdfs)}")
+    said = t.vm.sh(f"vfio-cxl qemu {' '.join(t.bdfs[:2])}")
     t.say(said)
     t.start(*said.replace("\\\n", " ").split(), env="GUEST_BARE=1")
     t.use(0, 1)
@@ -384,7 +445,7 @@ def as_printed(t):
 
 def as_libvirt(t):
     """What vfio-cxl libvirt prints, as libvirt 11.3 gives it to QEMU"""
-    said = t.vm.sh(f"vfio-cxl libvirt --index 1 {' '.join(t.bdfs)}")
+    said = t.vm.sh(f"vfio-cxl libvirt --index 1 {' '.join(t.bdfs[:2])}")
     t.say(said)
     domain = ElementTree.fromstring(said)
     qemu = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -525,8 +586,8 @@ def touched(t):
         t.say(log)
 
 
-SCENARIOS = [two_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
-             dma_type1, dma_iommufd, struct_pages, tools, as_printed, as_libvirt]
+SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
+             dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, unprivileged, struct_pages, tools, as_printed, as_libvirt]
 
 
 def main():
@@ -534,7 +595,7 @@ def main():
     failed = 0
     print(f"TAP version 14\n1..{len(wanted)}", flush=True)
     os.makedirs(RUN, exist_ok=True)
-    with HostVM("nested", devices=SECOND) as vm:
+    with HostVM("nested", devices=OTHERS) as vm:
         vm.boot()
         if PAGES:
             vm.sh(f"modprobe vfio-cxl-pci && echo {PAGES} >{STRUCT_PAGES}")
