@@ -11,7 +11,7 @@
  * cpu_cache_invalidate_memregion() does this for all caches (WBINVD on x86), but
  * stalls the whole host. As a guest can trigger it, it is ratelimited. Beyond the
  * limit, small amounts of memory are flushed line by line at the expense of the
- * caller, and for large amounts the caller waits. Where the kernel has no such
+ * caller, and for large amounts the caller waits, unless it is killed. Where the kernel has no such
  * operation (in a virtual machine, on most arm64), memory is always flushed line
  * by line.
  */
@@ -54,8 +54,12 @@ static bool flush_all_caches(struct vfio_cxl_device *cxl, u64 touched)
 	if (!cpu_cache_has_invalidate_memregion())
 		return false;
 	while (!__ratelimit(&wbinvd_limit)) {
-		if (touched <= CACHE_LINES_MAX || fatal_signal_pending(current))
+		if (touched <= CACHE_LINES_MAX)
 			return false;
+		/* Nobody is to wait for a task that ends, or for it to flush lines. */
+		if (fatal_signal_pending(current) ||
+		    READ_ONCE(cxl->cxl_reset.cancel))
+			break;
 		schedule_timeout_killable(HZ / 10);
 	}
 	if (cpu_cache_invalidate_memregion(cxl->decoder.base, cxl->decoder.size))

@@ -36,8 +36,8 @@ void vfio_cxl_write_ctrl2(struct vfio_cxl_device *cxl, u16 val)
  * @limit_ms: timeout
  * @killable: return early if the task is killed
  *
- * Return: 0; -EIO if the device reported failure; -ETIMEDOUT; -ECANCELED if the
- * device is being closed; or -EINTR if the task was killed.
+ * Return: 0; -EIO if the device reported failure or is gone; -ETIMEDOUT;
+ * -ECANCELED if the device is being closed; or -EINTR if the task was killed.
  */
 int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 			  u32 done, u32 failed, unsigned int limit_ms,
@@ -61,6 +61,8 @@ int vfio_cxl_wait_status2(struct vfio_cxl_device *cxl, const char *what,
 			if (val & done)
 				return 0;
 		}
+		if (pdev->error_state == pci_channel_io_perm_failure)
+			return -EIO;
 		if (READ_ONCE(cxl->cxl_reset.cancel))
 			return -ECANCELED;
 		if (killable && vfio_cxl_killed())

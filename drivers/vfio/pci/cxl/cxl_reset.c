@@ -178,6 +178,7 @@ static void cxl_reset_work(struct work_struct *work)
 	struct vfio_cxl_device *cxl = container_of(work, struct vfio_cxl_device,
 						   cxl_reset.work);
 	unsigned int flags = cxl->cxl_reset.flags;
+	bool resetting;
 	int rc;
 
 	rc = do_cxl_reset(cxl, flags & VFIO_CXL_RESET_CLEAR);
@@ -192,6 +193,10 @@ static void cxl_reset_work(struct work_struct *work)
 	else
 		vfio_cxl_virt_init(cxl);
 	WRITE_ONCE(cxl->cxl_reset.busy, false);
+	/* Another reset, over meanwhile, may have left IN_RESET to this one. */
+	vfio_cxl_reset_seq(cxl, &resetting);
+	if (!resetting && READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_IN_RESET)
+		vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_IN_RESET);
 	complete_all(&cxl->cxl_reset.done);
 }
 
@@ -284,10 +289,11 @@ void vfio_cxl_cxl_reset_cancel(struct vfio_cxl_device *cxl)
 
 /**
  * vfio_cxl_cxl_reset_outlast - wait for an abandoned CXL Reset to complete
- * @cxl: device, being opened
+ * @cxl: device, being opened or closed
  *
  * The specification does not define what another reset does to a device that is
- * still in CXL Reset.
+ * still in CXL Reset. It may ignore a second CXL Reset, and with it Mem_Clr, and
+ * the completion of the first one would be taken for that of the second.
  *
  * Return: 0 whether or not the reset succeeded, or -EINTR if the task was killed.
  */
@@ -321,6 +327,8 @@ int vfio_cxl_cxl_reset_now(struct vfio_cxl_device *cxl, bool clear)
 
 	if (!vfio_cxl_can_cxl_reset(cxl, clear))
 		return -EOPNOTSUPP;
+	if (cxl->cxl_reset.left)
+		return -EBUSY;
 	rc = do_cxl_reset(cxl, clear);
 	reset_over(cxl, rc);
 	return rc;

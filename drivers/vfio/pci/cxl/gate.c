@@ -149,7 +149,8 @@ static void gate_flush(struct vfio_cxl_device *cxl)
 	scoped_guard(rwsem_write, &cxl->gate.lock) {
 		kaddr = cxl->gate.stale;
 		cxl->gate.stale = NULL;
-		frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN;
+		frozen = cxl->gate.reasons & VFIO_CXL_GATE_LINK_FROZEN ||
+			 pci_channel_offline(cxl->core.pdev);
 	}
 	if (kaddr) {
 		if (!frozen)
@@ -166,8 +167,8 @@ static void gate_flush(struct vfio_cxl_device *cxl)
  * @cxl: device, after vfio_cxl_gate_shut()
  *
  * Writes back and invalidates CPU caches, removes the kernel mapping and revokes
- * dma-bufs. If the link is frozen nothing can be written back; the lines are
- * flushed later.
+ * dma-bufs. If the link is frozen or the device is gone nothing can be written
+ * back; the lines are flushed later.
  */
 void vfio_cxl_gate_flush(struct vfio_cxl_device *cxl)
 {

@@ -60,14 +60,15 @@ static int clear_memory(struct vfio_cxl_device *cxl, bool quiet)
 {
 	bool reset = !vfio_cxl_cxl_reset_now(cxl, true);
 	bool cleared = reset && vfio_cxl_caches_dropped(cxl);
-	int rc;
+	int rc = cxl->cxl_reset.left ? -EINTR : 0;
 
 	if (reset)
 		quiet = true;
-	else
+	else if (!rc)
 		quiet = make_quiet(cxl, quiet) || vfio_cxl_allow_no_reset;
 	/* Without a committed decoder, writes would be dropped. */
-	rc = vfio_cxl_settle_wait(cxl);
+	if (!rc)
+		rc = vfio_cxl_settle_wait(cxl);
 	if (!rc && !cleared)
 		rc = quiet ? vfio_cxl_clear_by_cpu(cxl) : -EAGAIN;
 	cxl->needs_clear = rc;
@@ -78,6 +79,16 @@ static int clear_memory(struct vfio_cxl_device *cxl, bool quiet)
 			rc, cleared || quiet ? "" :
 			": cannot reset the device");
 	return rc;
+}
+
+/* Between users, with clear_on_close or without; @quiet: it has just been reset */
+static int prepare_memory(struct vfio_cxl_device *cxl, bool quiet)
+{
+	if (clear_on_close)
+		return clear_memory(cxl, quiet);
+	if (!cxl->cxl_reset.left)
+		(void)make_quiet(cxl, quiet);
+	return vfio_cxl_settle_wait(cxl);
 }
 
 static void close_memory(struct vfio_cxl_device *cxl)
@@ -98,8 +109,8 @@ static int open_memory(struct vfio_cxl_device *cxl)
 		return -EIO;
 	}
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
-	rc = cxl->needs_clear && clear_on_close ?
-	     clear_memory(cxl, quiet) : vfio_cxl_settle_wait(cxl);
+	rc = cxl->needs_clear ? prepare_memory(cxl, quiet) :
+				vfio_cxl_settle_wait(cxl);
 	if (rc)
 		return rc;
 	rc = vfio_cxl_register_dpa(cxl);
@@ -165,6 +176,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 	vfio_cxl_cxl_reset_cancel(cxl);
 	if (cxl->committed)
 		close_memory(cxl);
+	(void)vfio_cxl_cxl_reset_outlast(cxl);
 	vfio_cxl_unmap_comp_bar(cxl);
 	/* Revokes all dma-bufs, disables bus mastering and resets the device. */
 	vfio_pci_core_close_device(core_vdev);
@@ -176,10 +188,7 @@ static void vfio_cxl_close_device(struct vfio_device *core_vdev)
 		return;
 	/* The reset in there invokes no callback. */
 	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_SUSPENDED);
-	if (clear_on_close)
-		clear_memory(cxl, !cxl->core.needs_reset);
-	else
-		vfio_cxl_settle_wait(cxl);
+	(void)prepare_memory(cxl, !cxl->core.needs_reset);
 }
 
 static const struct vfio_pci_device_ops vfio_cxl_pci_ops = {

@@ -67,15 +67,19 @@ static bool kvm_wants_pages(void)
 #endif
 }
 
-/* Signal the process that owns @vma. The caller holds i_mmap_rwsem. */
-static void signal_owner(struct vm_area_struct *vma, unsigned long addr)
+/*
+ * Signal the process that owns @vma. The caller holds i_mmap_rwsem.
+ *
+ * Return: true if that is the current one.
+ */
+static bool signal_owner(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct task_struct *p, *t;
 
 	if (current->mm == vma->vm_mm) {
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)addr, PAGE_SHIFT,
 				current);
-		return;
+		return true;
 	}
 	guard(rcu)();
 	for_each_process(p) {
@@ -87,6 +91,7 @@ static void signal_owner(struct vm_area_struct *vma, unsigned long addr)
 			break;
 		}
 	}
+	return false;
 }
 
 /*
@@ -100,6 +105,7 @@ static int pages_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 	struct vfio_cxl_device *cxl = pgmap->owner;
 	struct address_space *mapping;
 	struct vm_area_struct *vma;
+	bool signalled = false;
 	struct rb_node *node;
 	unsigned long addr;
 	pgoff_t pgoff;
@@ -125,9 +131,12 @@ static int pages_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 		vma = rb_entry(node, struct vm_area_struct, shared.rb);
 		addr = vfio_cxl_dpa_address(vma, pfn);
 		if (addr)
-			signal_owner(vma, addr);
+			signalled |= signal_owner(vma, addr);
 	}
 	i_mmap_unlock_read(mapping);
+	/* After 0 the x86 MCE code looks for the PFN in its direct map, and warns. */
+	if (!rc && signalled && mf_flags & MF_ACTION_REQUIRED)
+		return -EHWPOISON;
 	return rc;
 }
 
@@ -205,9 +214,12 @@ int vfio_cxl_pages_init(struct vfio_cxl_device *cxl)
 	void *addr;
 	int rc;
 
-	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE) || mode == MODE_OFF ||
-	    (mode == MODE_AUTO && !kvm_wants_pages()))
+	if (mode == MODE_OFF || (mode == MODE_AUTO && !kvm_wants_pages()))
 		return 0;
+	if (!IS_ENABLED(CONFIG_DEVICE_PRIVATE)) {
+		pci_warn(cxl->core.pdev, "no struct pages without CONFIG_DEVICE_PRIVATE; KVM will map this memory uncached\n");
+		return 0;
+	}
 
 	get_device(&cxl->core.vdev.device);
 	rc = devm_add_action_or_reset(dev, put_owner, cxl);

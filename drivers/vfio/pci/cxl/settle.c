@@ -68,7 +68,8 @@ static void settle_work(struct work_struct *work)
 	if (!(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_SETTLING))
 		return;
 	active = vfio_cxl_mem_active(cxl, &size_lo);
-	if (!active && !settle_timed_out(cxl, size_lo)) {
+	if (!active && pdev->error_state != pci_channel_io_perm_failure &&
+	    !settle_timed_out(cxl, size_lo)) {
 		settle_again(cxl);
 		return;
 	}
@@ -152,10 +153,13 @@ void vfio_cxl_settle(struct vfio_cxl_device *cxl, unsigned int reasons)
 	settle_again(cxl);
 }
 
+/* A link that is frozen may thaw only once the waiting task is gone. */
 static bool is_settled(struct vfio_cxl_device *cxl)
 {
-	return !(READ_ONCE(cxl->gate.reasons) &
-		 (VFIO_CXL_GATE_SETTLING | VFIO_CXL_GATE_IN_RESET));
+	unsigned int reasons = READ_ONCE(cxl->gate.reasons);
+
+	return reasons & VFIO_CXL_GATE_LINK_FROZEN ||
+	       !(reasons & (VFIO_CXL_GATE_SETTLING | VFIO_CXL_GATE_IN_RESET));
 }
 
 /**

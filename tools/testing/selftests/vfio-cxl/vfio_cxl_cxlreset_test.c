@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -249,38 +248,6 @@ TEST_F(reset, guest_goes_on_at_once)
 	}
 }
 
-/*
- * Whoever waits for a device can be killed: the VMM in VFIO_DEVICE_RESET, and
- * one that touches memory.
- *
- * Guards: cxl_reset.c vfio_cxl_cxl_reset_wait(); region.c dpa_huge_fault()
- */
-TEST_F(reset, killed_while_it_waits)
-{
-	struct vfio_cxl_dev *dev = &self->dev;
-	char *p = vfio_cxl_xtenant(dev, 88);
-	__u64 began;
-	pid_t pid;
-	int status;
-
-	if (!vfio_cxl_emulate("x-cxl-reset-fail", "stuck"))
-		SKIP(return, "needs an emulated device");
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		ioctl(dev->fd, VFIO_DEVICE_RESET);
-		_exit(0);
-	}
-	usleep(300000);
-	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
-	began = vfio_cxl_now_ms();
-	kill(pid, SIGKILL);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFSIGNALED(status) || WIFEXITED(status));
-	EXPECT_GT(5000, vfio_cxl_now_ms() - began);
-	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-fail", "off"));
-}
-
 /* Guards: ctrl2.c vfio_cxl_write_back(), vfio_cxl_set_caching(); dvsec.c vfio_cxl_dvsec_done() */
 TEST_F(reset, guest_writes_back)
 {
@@ -401,7 +368,7 @@ TEST_F(reset, failed_reset_is_cleared_too)
 	expect_open(_metadata, dev, p);
 }
 
-/* The last close has the device clear its memory. Guards: clear_memory() */
+/* The last close has the device clear its memory. Guards: main.c clear_memory() */
 TEST_F(reset, close_resets)
 {
 	struct vfio_cxl_dev *dev = &self->dev;

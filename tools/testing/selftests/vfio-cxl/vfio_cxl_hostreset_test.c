@@ -49,7 +49,7 @@ static void physical(struct vfio_cxl_dev *dev, __u32 *s)
 #define PHYSICAL	(0x30 / 4 + 1)
 
 /*
- * Past VFIO, and without its memory_lock: the gate_lock alone is in the way.
+ * Past VFIO, and without its memory_lock: gate.lock alone is in the way.
  *
  * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done()
  */
@@ -138,8 +138,8 @@ FIXTURE_TEARDOWN_PARENT(hot_reset)
  * Through the VFIO core's device set. A reset that the port masks leaves the
  * tenant its memory; one that is none must not look like one.
  *
- * Guards: reset.c vfio_cxl_reset_prepare() and vfio_cxl_reset_done();
- * reset.c, what restores the decoder
+ * Guards: reset.c vfio_cxl_reset_prepare(), vfio_cxl_reset_done(); state.c
+ * vfio_cxl_state_restore_decoder()
  */
 TEST_F(hot_reset, decoder_is_restored)
 {
@@ -402,7 +402,7 @@ static void *use_memory(void *arg)
  * A user goes on while resets come: it reads the right thing or fails, and
  * nothing hangs.
  *
- * Guards: priv.h, the lock order of memory_lock and gate_lock
+ * Guards: gate.c vfio_cxl_gate_block(), which takes gate.lock under memory_lock
  */
 TEST_F_TIMEOUT(cxl, resets_under_load, 120)
 {

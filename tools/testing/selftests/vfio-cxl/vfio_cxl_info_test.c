@@ -293,8 +293,8 @@ TEST_F(uncommitted, no_memory_feature)
 }
 
 /*
- * Guards: reset.c vfio_cxl_reset_done(), the return before the decoder that is
- * not there is restored
+ * Guards: reset.c reset_over(), the return before the decoder that is not there is
+ * restored
  */
 TEST_F(uncommitted, reset)
 {

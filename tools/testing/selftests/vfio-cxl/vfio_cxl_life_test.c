@@ -264,7 +264,8 @@ FIXTURE_TEARDOWN_PARENT(harassed)
  * Each reset takes the decoder, and the zeroes that the last close writes
  * meanwhile go nowhere.
  *
- * Guards: cache.c vfio_cxl_clear_by_cpu(), reset_seq; main.c, dirty
+ * Guards: cache.c vfio_cxl_clear_by_cpu(); gate.c vfio_cxl_reset_seq(); main.c
+ * clear_memory(), needs_clear
  */
 TEST_F(harassed, cleared)
 {
@@ -310,7 +311,7 @@ static void *reset_once(void *arg)
  * One reset comes while the last close clears. It takes the zeroes with it, or saves
  * and restores the config space that the CXL Reset has just cleared.
  *
- * Guards: cache.c vfio_cxl_clear_by_cpu(), reset_seq; state.c
+ * Guards: cache.c vfio_cxl_clear_by_cpu(); gate.c vfio_cxl_reset_seq(); state.c
  * vfio_cxl_state_restore_decoder(), bar_is_set()
  */
 TEST_F(harassed, reset_while_cleared)
@@ -416,6 +417,28 @@ FIXTURE_TEARDOWN_PARENT(slow)
 	vfio_cxl_emulate("x-cxl-reset-delay", "0");
 }
 
+/* Wait until the driver says that it resets the device. */
+static bool in_reset(const char *bdf)
+{
+	__u64 end = vfio_cxl_now_ms() + 20000;
+	char path[64], text[512];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio-cxl-pci/%s", bdf);
+	do {
+		fd = open(path, O_RDONLY);
+		n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+		if (fd >= 0)
+			close(fd);
+		text[n < 0 ? 0 : n] = 0;
+		if (strstr(text, "in reset"))
+			return true;
+		usleep(10 * 1000);
+	} while (vfio_cxl_now_ms() < end);
+	return false;
+}
+
 /*
  * Who closes the device may be killed while its memory is cleared. The next one
  * waits for the device, and finds its memory clear.
@@ -448,7 +471,7 @@ TEST_F(slow, killed_in_close)
 	}
 	close(ready[1]);
 	EXPECT_EQ(1, read(ready[0], &c, 1));
-	usleep(300 * 1000);
+	EXPECT_TRUE(in_reset(self->bdf));
 	began = vfio_cxl_now_ms();
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -456,6 +479,65 @@ TEST_F(slow, killed_in_close)
 	EXPECT_GT(2000, vfio_cxl_now_ms() - began);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	ASSERT_TRUE(vfio_cxl_emulate("x-cxl-reset-delay", "0"));
+	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, SZ_2M));
+	munmap(p, SZ_2M);
+}
+
+/*
+ * Guards: cxl_reset.c vfio_cxl_cxl_reset_wait(), killable; region.c
+ * dpa_huge_fault(), which does not wait
+ */
+TEST_F(slow, killed_in_reset)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	int status;
+	__u64 began;
+	pid_t pid;
+	char *p;
+
+	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ioctl(dev->fd, VFIO_DEVICE_RESET);
+		_exit(0);
+	}
+	EXPECT_TRUE(in_reset(self->bdf));
+	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
+	began = vfio_cxl_now_ms();
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	TH_LOG("gone after %llu ms", vfio_cxl_now_ms() - began);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(1500, vfio_cxl_now_ms() - began);
+	EXPECT_EQ(0, vfio_cxl_mem_wait(dev));
+	EXPECT_EQ(0, vfio_cxl_touch(p, true));
+	munmap(p, SZ_2M);
+}
+
+/*
+ * The device is closed in the middle of a CXL Reset by its user, one that does not
+ * clear. It ignores another one that does, and would complete the first.
+ *
+ * Guards: main.c vfio_cxl_close_device(), clear_memory(); cxl_reset.c
+ * vfio_cxl_cxl_reset_outlast()
+ */
+TEST_F(slow, closed_in_reset)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	char *p;
+
+	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
+	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
+	vfio_cxl_fill(p, SZ_2M, TENANT);
+	munmap(p, SZ_2M);
+	vfio_cxl_xput(dev, &dev->cfg, vfio_cxl_dvsec(dev, PCI_DVSEC_CXL_DEVICE) +
+		      DVSEC_CTRL2, 2, DVSEC_CTRL2_RESET);
+	EXPECT_TRUE(in_reset(self->bdf));
+	vfio_cxl_close(dev);
 	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf));
 	p = vfio_cxl_xmap_dpa(dev, 0, SZ_2M, SZ_2M, 0);
 	EXPECT_TRUE(vfio_cxl_zero(p, SZ_2M));
