@@ -42,7 +42,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make docs         docs/ and the driver's page, as HTML in build/docs
 #:   make bench        figures against plain vfio-pci and against the limit
-#:   make check-asan   QEMU, with sanitizers, and a kernel that lies to it
+#:   make check-asan   QEMU with sanitizers: a kernel that lies, and the qtests
 #:   make check-debug  the tests and more, on a kernel that looks for faults
 #:   make check-arm64  the demo and the driver's tests, on Arm machines
 demo-shell: image
@@ -66,7 +66,7 @@ bench:
 
 check-asan:
 	@$(have_python)
-	@tests/run asan
+	@tests/run asan asan-qtest
 
 check-debug:
 	@$(have_python)
@@ -101,11 +101,20 @@ image: kernel qemu
 #:
 #:   make modules KDIR=/lib/modules/$(uname -r)/build
 #:   make modules_install KDIR=...
+#:   make deb          build/deb: driver (DKMS), tool and QEMU as Debian packages
+#:   make check-deb    install, upgrade and purge them in a fresh Debian 12 and 13
 modules:
 	@scripts/build-modules $(KDIR) modules
 
 modules_install: modules
 	@scripts/build-modules $(KDIR) modules_install
+
+deb:
+	@packaging/build
+
+check-deb: deb
+	@$(have_python)
+	@tests/meta/deb
 
 #:
 #:   make clean        remove build/, but not the sources unpacked in it
@@ -128,4 +137,4 @@ distclean:
 	rm -rf $(BUILD)
 
 .PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest tool metal \
-	nested tree kernel-series setup kernel qemu series-build image modules modules_install clean distclean
+	nested tree kernel-series setup kernel qemu series-build image modules modules_install deb check-deb clean distclean
