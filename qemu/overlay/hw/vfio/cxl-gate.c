@@ -153,7 +153,9 @@ static void gate_remap_dma(VFIOCXLGate *gate)
         }
         remap.fv = address_space_to_flatview(bcontainer->space->as);
         remap.listener = &bcontainer->listener;
+        remap.listener->begin(remap.listener);
         flatview_for_each_range(remap.fv, gate_remap_range, &remap);
+        remap.listener->commit(remap.listener);
     }
 }
 
