@@ -352,6 +352,17 @@ def viommu_iommufd(t):
     viommu(t, "-object", "iommufd,id=iommufd0", iommufd="iommufd0")
 
 
+def uefi(t):
+    """A PC with UEFI (OVMF) instead of a BIOS"""
+    t.start("-bios", "OVMF.fd", "-kernel", "/qemu/bzImage", *PORT1, *t.device(0, "rp0"), *t.device(1, "rp1"))
+    booted = t.vm.guest.sh("dmesg | grep -c 'efi: EFI v'").strip()
+    t.check(booted == "1", "the kernel was started by UEFI", booted)
+    t.use(0, 1)
+    t.vm.guest_qmp("system_reset")
+    t.vm.wait_for_guest()
+    t.use(0, 1)
+
+
 def unprivileged(t):
     """QEMU as an ordinary user, who gets open files and may lock the guest's RAM and 64 MiB"""
     ram = 512 << 10
@@ -587,7 +598,7 @@ def touched(t):
 
 
 SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
-             dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, unprivileged, struct_pages, tools, as_printed, as_libvirt]
+             dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi, unprivileged, struct_pages, tools, as_printed, as_libvirt]
 
 
 def main():
