@@ -200,6 +200,11 @@ void vfio_cxl_gate_update(VFIOCXLGate *gate)
         if (!mem.reasons && gate->dpa->mem->enabled) {
             gate_remap_dma(gate);
         }
+        gate->fresh = true;
+    }
+    if (!mem.reasons && gate->fresh) {
+        gate->fresh = false;
+        gate->reopened(gate);
     }
     gate_set(gate, !mem.reasons);
 }

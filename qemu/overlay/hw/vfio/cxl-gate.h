@@ -21,6 +21,9 @@
  * @notified: and @changed is signalled when the answer is another
  * @held: a reset is under way: closed whatever the answer
  * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it when it was asked last
+ * @reopened: called before the memory is shown again, if the host may have
+ *            reset the device
+ * @fresh: @reopened is to be called when the memory can be reached
  * @dma_warned: said that devices cannot reach @dpa
  * @fault: asked when a vCPU cannot reach guest memory
  * @faults: how often it was, since the memory came or went
@@ -35,6 +38,8 @@ typedef struct VFIOCXLGate {
     bool notified;
     bool held;
     uint64_t closures;
+    void (*reopened)(struct VFIOCXLGate *gate);
+    bool fresh;
     bool dma_warned;
     EventNotifier changed;
     NotifierWithReturn fault;

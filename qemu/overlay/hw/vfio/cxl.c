@@ -325,6 +325,22 @@ static char *vfio_cxl_get_state(Object *obj, Error **errp)
                     path->committed ? "firmware-committed" : "guest-committed");
 }
 
+/*
+ * VFIOCXLGate.reopened: after a reset by the host the kernel shows a fresh
+ * decoder. The guest was not told: its memory is to be where it was.
+ */
+static void vfio_cxl_reopened(VFIOCXLGate *gate)
+{
+    VFIOCXL *cxl = container_of(gate, VFIOCXL, gate);
+    CXLPath *path = &cxl->path;
+
+    if (path->committed &&
+        !vfio_cxl_regs_verify(&cxl->regs, path->base, path->size, NULL)) {
+        trace_vfio_cxl_reset(cxl->vdev->vbasedev.name, false);
+        cxl_path_lost(path);
+    }
+}
+
 static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
 {
     PCIDevice *pdev = PCI_DEVICE(cxl->vdev);
@@ -342,6 +358,7 @@ static bool vfio_cxl_setup_path(VFIOCXL *cxl, Error **errp)
         }
     }
 
+    cxl->gate.reopened = vfio_cxl_reopened;
     vfio_cxl_gate_init(&cxl->gate, cxl->vdev, &cxl->dpa);
     cxl->regs.dvsec = cxl->gate.dvsec;
     cxl->path = (CXLPath) {
