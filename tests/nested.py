@@ -245,6 +245,32 @@ def hotplug_beside(t):
     t.use(0, 1)
 
 
+# hdm COMMAND: in the guest, of the only accelerator's decoder 0 (CXL r4.0 8.2.4.20)
+HDM = r"""
+. /lib/vm.sh
+bdf=$(accels)
+read -r bar _ </sys/bus/pci/devices/$bdf/resource
+[ "$(cat /sys/bus/pci/devices/$bdf/enable)" != 0 ] || echo 1 >/sys/bus/pci/devices/$bdf/enable
+page=$((bar + 0x1000))
+n=1
+while cap=$(devmem $((page + 4 * n))) && [ $((cap & 0xffff)) != 5 ]; do
+	n=$((n + 1))
+	[ $n -lt 16 ] || { echo "no HDM decoders in the page at $page, $cap"; exit 1; }
+done
+hdm=$((page + (cap >> 20)))
+commit()
+{
+	devmem $((hdm + 0x4)) 32 2
+	devmem $((hdm + 0x10)) 32 $(($1 & 0xffffffff))
+	devmem $((hdm + 0x14)) 32 $(($1 >> 32))
+	devmem $((hdm + 0x20)) 32 0x200
+	echo $(($(devmem $((hdm + 0x20))) >> 10 & 3))
+}
+uncommit() { devmem $((hdm + 0x20)) 32 0; }
+control() { devmem $((hdm + 0x20)); }
+"""
+
+
 # What takes the memory away, or sounds as if it did: by whom, in which machine ($b
 # is the device there), and whether a CPU that is in the way may notice
 EVENTS = [
@@ -492,32 +518,6 @@ def as_libvirt(t):
     t.check(states == ["firmware-committed"] * 2, "both are committed by firmware", states)
 
 
-# hdm COMMAND: in the guest, of the only accelerator's decoder 0 (CXL r4.0 8.2.4.20)
-HDM = r"""
-. /lib/vm.sh
-bdf=$(accels)
-read -r bar _ </sys/bus/pci/devices/$bdf/resource
-[ "$(cat /sys/bus/pci/devices/$bdf/enable)" != 0 ] || echo 1 >/sys/bus/pci/devices/$bdf/enable
-page=$((bar + 0x1000))
-n=1
-while cap=$(devmem $((page + 4 * n))) && [ $((cap & 0xffff)) != 5 ]; do
-	n=$((n + 1))
-	[ $n -lt 16 ] || { echo "no HDM decoders in the page at $page, $cap"; exit 1; }
-done
-hdm=$((page + (cap >> 20)))
-commit()
-{
-	devmem $((hdm + 0x4)) 32 2
-	devmem $((hdm + 0x10)) 32 $(($1 & 0xffffffff))
-	devmem $((hdm + 0x14)) 32 $(($1 >> 32))
-	devmem $((hdm + 0x20)) 32 0x200
-	echo $(($(devmem $((hdm + 0x20))) >> 10 & 3))
-}
-uncommit() { devmem $((hdm + 0x20)) 32 0; }
-control() { devmem $((hdm + 0x20)); }
-"""
-
-
 def guest_commits(t):
     """Memory that follows decoder 0 as the guest itself commits it"""
     t.start(*t.device(0, "rp0"))
@@ -595,6 +595,8 @@ def touched(t):
         t.check(set(kinds) <= ({"there", "old", "gone"} if notices else {"there"}) and kinds[-1] == "there",
                 f"{what}: the CPU finds what it wrote{', or all ones meanwhile' if notices else ''}", log)
         t.say(log)
+        control = int(t.vm.guest.sh(HDM + "control"), 0)
+        t.check(control & 0x500 == 0x500, f"{what}: decoder 0 is committed and locked", f"{control:#x}")
 
 
 SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
