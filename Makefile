@@ -18,8 +18,9 @@ help:
 #:   make demo         a guest uses an emulated CXL accelerator; proof by content
 #:   make check        all tests; the last line is the count
 #:
-demo:
-	@tests/demo
+demo bench: %:
+	@$(have_python)
+	@tests/run --watch $@
 
 check:
 	@$(have_python)
@@ -48,7 +49,8 @@ have_python := command -v python3 >/dev/null || scripts/setup
 demo-shell: image
 	@tests/vm-run shell
 
-unit lint kselftest tool metal nested tree kernel-series: %:
+# tests/stages.py says what each of them needs.
+unit lint kselftest tool metal nested tree kernel-series kernel qemu image: %:
 	@$(have_python)
 	@tests/run $@
 
@@ -59,10 +61,6 @@ docs:
 	@[ -x /usr/bin/sphinx-build ] || scripts/setup --also python3-sphinx
 	@/usr/bin/sphinx-build -q -E -W -b html docs $(BUILD)/docs
 	@echo "docs: $(BUILD)/docs/index.html"
-
-bench:
-	@$(have_python)
-	@tests/bench/run.py
 
 check-asan:
 	@$(have_python)
@@ -84,18 +82,8 @@ check-arm64:
 setup:
 	@scripts/setup
 
-kernel: setup
-	@scripts/build-kernel
-
-qemu: setup
-	@scripts/build-qemu
-
 series-build: setup
 	@tests/meta/qemu-series-build $(if $(FROM),--from $(FROM))
-
-image: kernel qemu
-	@scripts/build-programs
-	@scripts/build-images
 #:
 #: For a real host (KDIR: its kernel's build directory, Linux 7.3 or newer):
 #:

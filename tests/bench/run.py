@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures against plain vfio-pci and against the limit: what "make bench" runs.
 
-    tests/bench/run.py [PART...]         build what it needs, measure, print a table; leave
-                                         results.json and plots in build/bench
-    tests/bench/run.py --tap --quick     TAP, of what is built: whether any deterministic
-                                         count is more than 5 % worse than the baseline
+Of what is built: "make image" comes first, as part of "make bench".
+
+    tests/bench/run.py [PART...]         measure, print a table; leave results.json and
+                                         plots in build/bench
+    tests/bench/run.py --tap --quick     TAP: whether any deterministic count is more than
+                                         5 % worse than the baseline
     tests/bench/run.py --quick --record  make this the baseline
 
 Most of it counts instructions: in a host VM in which one takes 1 ns of the
@@ -17,7 +19,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 
@@ -35,15 +36,6 @@ SMALL = 256 << 20
 
 NOTES = """In "Bind, open, …" ours is the largest of all sizes, peer the smallest.
 1 TiB is not among them: the emulated CPU has 40 bits of physical address, which is 1 TiB for everything."""
-
-BUILDS = [
-    ("setup", "install missing packages", "1 min / 0 s"),
-    ("build-kernel", "build the kernel of both machines", "8 min / 0 s"),
-    ("build-qemu", "build QEMU with the patches", "6 min / 0 s"),
-    ("build-programs", "build driver and tests", "1 min / 20 s"),
-    ("build-images", "pack the images", "5 s"),
-]
-
 
 class Part:
     def __init__(self, function, title, takes, quick=False):
@@ -166,21 +158,12 @@ class Bench:
             raise VMError("a kernel complained: " + "; ".join(complaints[:3]))
 
 
-def build(say):
-    for number, (script, does, takes) in enumerate(BUILDS, 1):
-        say(f"stage {number}/{len(BUILDS) + 1}: {script}: {does} (usually takes ~{takes})")
-        if subprocess.run([os.path.join(TOP, "scripts", script)], check=False).returncode:
-            sys.exit(f"bench: scripts/{script} failed")
-    say(f"stage {len(BUILDS) + 1}/{len(BUILDS) + 1}: measure (usually takes ~8 min)")
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="*", help=" ".join(part.name for part in COUNTED + TIMED))
     parser.add_argument("--quick", action="store_true", help="only counts, and fewer of them")
-    parser.add_argument("--tap", action="store_true", help="compare with the baseline, as TAP; build nothing")
+    parser.add_argument("--tap", action="store_true", help="compare with the baseline, as TAP")
     parser.add_argument("--record", action="store_true", help="write the baseline")
-    parser.add_argument("--no-build", action="store_true", help="take what is built")
     options = parser.parse_args()
     unknown = set(options.part) - {part.name for part in COUNTED + TIMED}
     if unknown:
@@ -195,8 +178,6 @@ def main():
     if ARCH != "x86_64":
         sys.exit("bench: instructions are counted on x86-64 only")
     bench = Bench(options.quick, options.tap)
-    if not options.tap and not options.no_build:
-        build(bench.say)
 
     def wanted(parts):
         return [part for part in parts if (not options.part or part.name in options.part) and
