@@ -20,8 +20,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import Writer
 from vm import ENGINE_STEPS, PATTERN, HostVM, VMError
 
+# How many checks there are: one that is not reached must not go unnoticed.
+PLANNED = 19
 BYTES = 8 << 20
 # How many bytes the self-test of the guest's driver has the device fetch
 ENGINE_BYTES = (2 << 20) - 3
@@ -53,24 +56,24 @@ class Decoder:
         return f"{self.name} {self.start:#x}+{self.size:#x}{' locked' if self.locked else ''}"
 
 
-class Chain:
+class Demo:
     """Does the steps; each check is counted, and a failed one does not end the run."""
 
     def __init__(self, tap):
-        self.tap = tap
+        self.tap = Writer(PLANNED) if tap else None
         self.checks = []
         self.begin = time.monotonic()
 
     def say(self, text):
-        print(f"{'# ' if self.tap else ''}{text}", flush=True)
+        if self.tap:
+            self.tap.comment(text)
+        else:
+            print(text, flush=True)
 
     def check(self, ok, what, found=""):
         self.checks.append(bool(ok))
         if self.tap:
-            if not ok:
-                for line in f"found: {found}".splitlines():
-                    self.say(line)
-            print(f"{'ok' if ok else 'not ok'} {len(self.checks)} - {what}", flush=True)
+            self.tap.result(ok, what, f"found: {found}")
         else:
             print(f"  {'yes' if ok else 'NO '}  {what}{'' if ok else f' (found: {found})'}", flush=True)
 
@@ -170,17 +173,14 @@ class Chain:
             self.check(not complaints, "neither kernel complained", complaints[:3])
 
     def main(self):
-        planned = 19
-        if self.tap:
-            print(f"1..{planned}")
         try:
             self.run()
         except VMError as error:
             self.check(False, "the chain ran to its end", error)
-        good = len(self.checks) == planned and all(self.checks)
+        good = len(self.checks) == PLANNED and all(self.checks)
         if not self.tap:
             print()
-            print(f"{'PASSED' if good else 'FAILED'}: {sum(self.checks)} of {planned} checks, "
+            print(f"{'PASSED' if good else 'FAILED'}: {sum(self.checks)} of {PLANNED} checks, "
                   f"in {time.monotonic() - self.begin:.0f} s")
         return 0 if good else 1
 
@@ -188,4 +188,4 @@ class Chain:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tap", action="store_true", help="print TAP")
-    sys.exit(Chain(parser.parse_args().tap).main())
+    sys.exit(Demo(parser.parse_args().tap).main())

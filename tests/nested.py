@@ -18,6 +18,7 @@ import time
 from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import Writer
 from vm import RUN, HostVM, VMError
 
 SIZE = 256 << 20
@@ -56,21 +57,17 @@ def quoted(json_object):
 class Scenario:
     """One subtest: counts and prints checks, and keeps going after a failed one."""
 
-    def __init__(self, vm, bdfs):
+    def __init__(self, vm, bdfs, tap):
         self.vm = vm
         self.bdfs = bdfs
-        self.checks = []
+        self.tap = tap
         self.prefix = "accel"       # of the devices' names in QEMU
 
     def say(self, text):
-        for line in str(text).splitlines():
-            print(f"    # {line}", flush=True)
+        self.tap.comment(text)
 
     def check(self, ok, what, found=""):
-        self.checks.append(bool(ok))
-        if not ok:
-            self.say(f"found: {found}")
-        print(f"    {'ok' if ok else 'not ok'} {len(self.checks)} - {what}", flush=True)
+        self.tap.result(ok, what, f"found: {found}")
 
     def device(self, n, bus, **more):
         """-device for accelerator n of the host VM"""
@@ -605,17 +602,16 @@ SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, hot
 
 def main():
     wanted = [s for s in SCENARIOS if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
-    failed = 0
-    print(f"TAP version 14\n1..{len(wanted)}", flush=True)
+    tap = Writer(len(wanted))
     os.makedirs(RUN, exist_ok=True)
     with HostVM("nested", devices=OTHERS) as vm:
         vm.boot()
         if PAGES:
             vm.sh(f"modprobe vfio-cxl-pci && echo {PAGES} >{STRUCT_PAGES}")
         bdfs = vm.sh(". /lib/vm.sh; for b in $(accels); do bind vfio-cxl-pci $b || exit; done; accels").split()
-        for number, scenario in enumerate(wanted, 1):
-            print(f"    # {scenario.__doc__}", flush=True)
-            t = Scenario(vm, bdfs)
+        for scenario in wanted:
+            t = Scenario(vm, bdfs, tap.subtest())
+            t.say(scenario.__doc__)
             try:
                 scenario(t)
                 t.end()
@@ -627,17 +623,14 @@ def main():
                 if not alive:
                     raise
                 t.end()
-            print(f"    1..{len(t.checks)}")
-            good = bool(t.checks) and all(t.checks)
-            failed += not good
-            print(f"{'ok' if good else 'not ok'} {number} - {scenario.__name__}", flush=True)
+            t.tap.done()
+            tap.result(t.tap.count and not t.tap.failed, scenario.__name__)
         complaints = vm.complaints()
         if complaints:
-            failed += 1
-            print("\n".join(f"# {line}" for line in complaints[:5]))
-            print("Bail out! a kernel complained")
-    return failed
+            tap.comment("\n".join(complaints[:5]))
+            tap.bail_out("a kernel complained")
+    return tap.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main() > 0)
+    sys.exit(main())

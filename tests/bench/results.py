@@ -4,6 +4,8 @@
 import json
 import os
 
+from tap import Writer
+
 # What is the same in each run, and so can be compared with another one's
 COUNTS = ("instructions", "faults", "calls")
 WORSE = 1.05            # times the baseline
@@ -91,23 +93,17 @@ class Results:
 
 
 def compare(results, baseline):
-    """TAP: no count is worse than the baseline's, and both have the same; returns how many are not so."""
+    """TAP: no count is worse than the baseline's, and both have the same; whether any is."""
     counts, known = results.counts(), baseline["counts"]
     same_compiler = results.meta["compiler"] == baseline["compiler"]
     names = [(unit, name) for unit in COUNTS for name in sorted(set(counts[unit]) | set(known[unit]))]
-    failed = 0
-    print(f"TAP version 13\n1..{len(names)}")
-    for number, (unit, name) in enumerate(names, 1):
+    tap = Writer(len(names))
+    for unit, name in names:
         new, old = counts[unit].get(name), known[unit].get(name)
         if new is None or old is None:
-            failed += 1
-            print(f"not ok {number} - {name}: {'not measured' if new is None else 'not in the baseline'}")
+            tap.result(False, f"{name}: {'not measured' if new is None else 'not in the baseline'}")
         elif unit == "instructions" and not same_compiler:
-            print(f"ok {number} - {name} # SKIP the baseline is of gcc {baseline['compiler']}, "
-                  f"not {results.meta['compiler']}")
+            tap.skip(name, f"the baseline is of gcc {baseline['compiler']}, not {results.meta['compiler']}")
         else:
-            worse = new > old * WORSE
-            failed += worse
-            print(f"{'not ok' if worse else 'ok'} {number} - {name}: {text(new)} {unit}, "
-                  f"baseline {text(old)}")
-    return failed
+            tap.result(new <= old * WORSE, f"{name}: {text(new)} {unit}, baseline {text(old)}")
+    return tap.done()

@@ -22,6 +22,7 @@ import sys
 import time
 import traceback
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 import gate                     # pylint: disable=unused-import # its cases
 import guest                    # pylint: disable=unused-import # its cases
 import pool
@@ -29,6 +30,7 @@ import server as s
 from fixture import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED
 from machine import EP_BUS, PMCSR, WINDOW_SIZE
 from server import SIZE, Device, Fault, Vanish
+from tap import Writer
 
 JOBS = int(os.environ.get("JOBS", "2"))
 ROUNDS = int(os.environ.get("ROUNDS", "200"))
@@ -907,28 +909,22 @@ def main():
     words = sys.argv[2:]
     cases = [(name, function) for name, function in CASES
              if not words or any(word in name for word in words)]
-    print("TAP version 13")
-    print(f"1..{len(cases) + 1}", flush=True)
-    failed = 0
+    tap = Writer(len(cases) + 1)
 
-    def tell(number, name, why, took):
-        nonlocal failed
-        if why:
-            failed += 1
-            print("\n".join("# " + line for line in why.splitlines()[:60]))
-        print(f"{'not ok' if why else 'ok'} {number} - {name} ({took:.1f} s)", flush=True)
+    def tell(name, why, took):
+        tap.result(not why, f"{name} ({took:.1f} s)", "\n".join((why or "").splitlines()[:60]))
 
     began = time.monotonic()
     why = explain(lambda _: runs_on(), "")
-    tell(1, "a case that hangs is killed and named, and the next one runs", why, time.monotonic() - began)
+    tell("a case that hangs is killed and named, and the next one runs", why, time.monotonic() - began)
     results, told = {}, 0
     for number, why, took in pool.run_all(lambda n, directory: explain(cases[n][1], directory),
                                           len(cases), JOBS, LIMIT):
         results[number] = why, took
         while told in results:
-            tell(told + 2, cases[told][0], *results.pop(told))
+            tell(cases[told][0], *results.pop(told))
             told += 1
-    sys.exit(failed != 0)
+    sys.exit(tap.done())
 
 
 if __name__ == "__main__":

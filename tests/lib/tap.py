@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counting tests in TAP: versions 13 and 14, the kernel's KTAP, GLib's.
+"""Writing TAP, and counting tests in it: versions 13 and 14, the kernel's KTAP, GLib's.
 
-A stream may hold several documents one after the other. Results that are
+Writer prints version 14. Reader counts: a stream may hold several documents one after the other. Results that are
 indented are a subtest of the next result that is less so, and what is counted
 are the innermost ones. A plan that is missing, or that does not agree with
 what was seen, is a failed test. The last comments before a failed result, which is
@@ -29,7 +29,7 @@ class Document:
         self.inner_failed = 0       # subtest of the next result
 
 
-class Tap:
+class Reader:
     """Feed it with line(), end with close(), read the numbers."""
 
     def __init__(self):
@@ -117,3 +117,51 @@ class Tap:
                         text if passed else "\n    # ".join([text, *self.comments[-40:]]))
         self.comments.clear()
         self.open.append(document)
+
+
+class Writer:
+    """Prints a document: result() for each test, then done()."""
+
+    def __init__(self, planned=None, indent=""):
+        self.indent = indent
+        self.planned = planned
+        self.count = 0
+        self.failed = 0
+        if not indent:
+            self._print("TAP version 14")
+        if planned is not None:
+            self._print(f"1..{planned}")
+
+    def _print(self, line):
+        print(self.indent + line, flush=True)
+
+    def comment(self, text):
+        for line in str(text).splitlines():
+            self._print(f"# {line}")
+
+    def result(self, ok, name, found=""):
+        """One test; what was found instead is printed if it failed."""
+        self.count += 1
+        if not ok:
+            self.failed += 1
+            self.comment(found)
+        self._print(f"{'ok' if ok else 'not ok'} {self.count} - {name}")
+        return bool(ok)
+
+    def skip(self, name, why):
+        self.count += 1
+        self._print(f"ok {self.count} - {name} # SKIP {why}")
+
+    def subtest(self):
+        """A document to be finished before the result() that it belongs to."""
+        return Writer(indent=self.indent + "    ")
+
+    def bail_out(self, why):
+        self.failed += 1
+        self._print(f"Bail out! {why}")
+
+    def done(self):
+        """End the document; whether anything failed."""
+        if self.planned is None:
+            self._print(f"1..{self.count}")
+        return self.failed > 0

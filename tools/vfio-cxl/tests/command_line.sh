@@ -8,8 +8,6 @@ set -u
 export LC_ALL=C
 program=$1
 here=$(dirname "$0")/..
-count=0
-failed=0
 
 # test_ NAME STATUS WANT ARGUMENT...: status, and a regular expression of the output
 test_()
@@ -19,30 +17,8 @@ test_()
 	shift 3
 	output=$("$program" "$@" 2>&1)
 	status=$?
-	count=$((count + 1))
-	if [ "$status" = "$want_status" ] && grep -qE -- "$want" <<<"$output"; then
-		echo "ok $count - $name"
-	else
-		echo "# status $status: ${output//$'\n'/$'\n# '}"
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
-
-# check_ NAME COMMAND...: it succeeds
-check_()
-{
-	local name=$1 output
-
-	shift
-	count=$((count + 1))
-	if output=$("$@" 2>&1); then
-		echo "ok $count - $name"
-	else
-		echo "# ${output//$'\n'/$'\n# '}"
-		echo "not ok $count - $name"
-		failed=1
-	fi
+	[ "$status" = "$want_status" ] && grep -qE -- "$want" <<<"$output"
+	outcome $? "$name" "status $status: $output"
 }
 
 json_of() { "$program" "$@" | python3 -c 'import json, sys; json.load(sys.stdin)'; }
@@ -82,7 +58,8 @@ manual()
 	[ -z "$warnings" ] || { echo "$warnings"; return 1; }
 }
 
-echo "TAP version 14"
+# shellcheck source=../../../tests/lib/tap.sh
+. "$here/../../tests/lib/tap.sh"
 test_ "no command is wrong usage" 2 "^usage:"
 test_ "so is an unknown one" 2 "no command 'frob'" frob
 test_ "--help is none" 0 "^usage:" --help
@@ -94,12 +71,11 @@ test_ "a device that does not exist" 2 "ffff:ff:1f.7: no such PCI device" status
 test_ "a path is no device" 2 "no such PCI device" status ../../../..
 test_ "only bind takes a device over" 2 "Unknown option --replace" check --replace
 test_ "list works for everybody" 0 "" list
-check_ "list --json is JSON" json_of list --json
-check_ "check --json is JSON" json_of check --json
-check_ "manual page and completion know all commands" documented
-check_ "bash completes commands and options" completes
+result "list --json is JSON" json_of list --json
+result "check --json is JSON" json_of check --json
+result "manual page and completion know all commands" documented
+result "bash completes commands and options" completes
 if command -v man >/dev/null; then
-	check_ "the manual page has no warnings" manual
+	result "the manual page has no warnings" manual
 fi
-echo "1..$count"
-exit $failed
+done_testing
