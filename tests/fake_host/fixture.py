@@ -7,7 +7,8 @@ import struct
 import sys
 
 import server as s
-from machine import EP_BUS, MMIO, SANITIZER, WINDOW_SIZE, Gone, Machine
+from machine import MMIO, SANITIZER, WINDOW_SIZE, Machine   # which finds tests/lib
+from channels import Closed
 from server import Device, Server
 
 QEMU = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
@@ -23,7 +24,7 @@ def check(condition, text):
         raise Failed(text)
 
 
-class Bench:
+class Fixture:
     """A directory, a server and a machine, for one case."""
 
     def __init__(self, directory, device=None):
@@ -120,14 +121,14 @@ def refused(name, text, change, lines=1, modes=("on",), **more):
     """Cases: change(device), and QEMU must end with text in its error."""
 
     def cold(directory, mode):
-        bench = Bench(directory)
+        fixture = Fixture(directory)
         try:
-            change(bench.device)
-            machine = bench.start(**{"cxl": mode} | more)
+            change(fixture.device)
+            machine = fixture.start(**{"cxl": mode} | more)
             try:
                 machine.up()
                 raise Failed("QEMU started:\n" + machine.said())
-            except Gone:
+            except Closed:
                 pass
             status, said = machine.end()
             check(not SANITIZER.search(said), f"it said:\n{said}")
@@ -135,9 +136,9 @@ def refused(name, text, change, lines=1, modes=("on",), **more):
             check(text in said, f"no '{text}' in:\n{said}")
             check(len(machine.errors()) == lines or lines is None,
                   f"{len(machine.errors())} lines of errors:\n{said}")
-            check(bench.device.writes == 0, "the page was written")
+            check(fixture.device.writes == 0, "the page was written")
         finally:
-            bench.close()
+            fixture.close()
 
     for mode in modes:
         case(f"refused, cxl={mode}: {name}")(lambda directory, mode=mode: cold(directory, mode))
@@ -152,21 +153,21 @@ def plain(name, warning, change, **more):
 
     @case(f"plain PCI, cxl=auto: {name}")
     def auto(directory):
-        bench = Bench(directory)
+        fixture = Fixture(directory)
         try:
-            change(bench.device)
-            machine = bench.start(**{"cxl": "auto"} | more)
+            change(fixture.device)
+            machine = fixture.start(**{"cxl": "auto"} | more)
             machine.up()
-            check("error" in machine.ask("qom-get", path="/machine/peripheral/acc0",
-                                         property="cxl-base"), "it has a cxl-base")
-            check(bench.device.writes == 0, "its decoders were written")
+            check("error" in machine.qmp.ask("qom-get", path="/machine/peripheral/acc0",
+                                             property="cxl-base"), "it has a cxl-base")
+            check(fixture.device.writes == 0, "its decoders were written")
             said = machine.said()
             check(len(machine.errors()) == (warning is not None) and
                   (not warning or "without its CXL memory: " + warning in said), said)
-            bench.absent(machine.window())
-            bench.good_end()
+            fixture.absent(machine.window())
+            fixture.good_end()
         finally:
-            bench.close()
+            fixture.close()
 
 
 def uncommitted(name, text, change, locked=False, lines=1):
@@ -174,15 +175,15 @@ def uncommitted(name, text, change, locked=False, lines=1):
 
     @case(f"stays uncommitted: {name}")
     def cold(directory):
-        bench = Bench(directory)
+        fixture = Fixture(directory)
         try:
-            change(bench.device)
-            machine = bench.start()
+            change(fixture.device)
+            machine = fixture.start()
             machine.up()
             check(text in machine.said(), f"no '{text}' in:\n{machine.said()}")
             check(len(machine.errors()) == lines or lines is None,
                   f"{len(machine.errors())} lines of errors:\n{machine.said()}")
-            bench.uncommitted(locked)
-            bench.good_end()
+            fixture.uncommitted(locked)
+            fixture.good_end()
         finally:
-            bench.close()
+            fixture.close()

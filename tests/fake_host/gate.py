@@ -11,7 +11,7 @@ import struct
 import time
 
 import server as s
-from fixture import Bench, case, check
+from fixture import Fixture, case, check
 from machine import EP_BUS, PMCSR
 from server import Fault, Gate
 
@@ -20,7 +20,7 @@ FLR, INITIATE_RESET = 0x8000, 0x4
 RESET, FAILED, SUSPENDED = 1 << 0, 1 << 1, 1 << 2
 
 
-class Gated(Bench):
+class Gated(Fixture):
     """A device with the feature, and what the IOMMU has of its memory"""
 
     def __init__(self, directory, feature=True):
@@ -90,193 +90,193 @@ class Gated(Bench):
 
 
 def gated(name, **more):
-    """Cases: function(bench), with a device that has the feature and works."""
+    """Cases: function(fixture), with a device that has the feature and works."""
 
     def add(function):
         @case(f"gate: {name}")
         def run(directory):
-            bench = Gated(directory, **more)
+            fixture = Gated(directory, **more)
             try:
-                bench.begin()
-                function(bench)
-                check(not bench.machine.errors(), bench.machine.said())
-                bench.good_end()
+                fixture.begin()
+                function(fixture)
+                check(not fixture.machine.errors(), fixture.machine.said())
+                fixture.good_end()
             finally:
-                bench.close()
+                fixture.close()
         return function
     return add
 
 
 @gated("Memory Space and a reset of the machine leave it open")
-def stays(bench):
-    bench.put(4, 0)
-    bench.there()
-    bench.machine.system_reset()
-    bench.machine.enumerate()
-    bench.there()
+def stays(fixture):
+    fixture.put(4, 0)
+    fixture.there()
+    fixture.machine.system_reset()
+    fixture.machine.enumerate()
+    fixture.there()
 
 
 @gated("range 1 is where firmware committed the memory to")
-def range1(bench):
-    check(bench.device.config[RANGE1_BASE:RANGE1_BASE + 8] ==
-          struct.pack("<II", bench.base >> 32, bench.base & 0xffffffff), "range 1 is elsewhere")
+def range1(fixture):
+    check(fixture.device.config[RANGE1_BASE:RANGE1_BASE + 8] ==
+          struct.pack("<II", fixture.base >> 32, fixture.base & 0xffffffff), "range 1 is elsewhere")
 
 
 for width, where, value in (("w", PMCSR, 3), ("b", PMCSR, 1), ("l", PMCSR, 3)):
     @gated(f"D3hot, written as {width}")
-    def suspend(bench, width=width, where=where, value=value):
-        bench.shuts(PMCSR, 3, SUSPENDED)
-        bench.put(where, value, width)
-        bench.was_first()
-        bench.away()
-        bench.device.gate.open(tell=False)
-        bench.put(where, 0, width)
-        bench.there()
+    def suspend(fixture, width=width, where=where, value=value):
+        fixture.shuts(PMCSR, 3, SUSPENDED)
+        fixture.put(where, value, width)
+        fixture.was_first()
+        fixture.away()
+        fixture.device.gate.open(tell=False)
+        fixture.put(where, 0, width)
+        fixture.there()
 
 for width, where, value in (("w", DEVCTL, FLR), ("b", DEVCTL + 1, FLR >> 8), ("l", DEVCTL, FLR)):
     @gated(f"FLR, written as {width}")
-    def flr(bench, width=width, where=where, value=value):
-        bench.shuts(DEVCTL + 1, 0x80, RESET, opens=True)
-        maps = len(bench.maps)
-        bench.put(where, value, width)
-        bench.was_first()
-        bench.there()
-        check(len(bench.maps) > maps, "the IOMMU was not given it anew")
+    def flr(fixture, width=width, where=where, value=value):
+        fixture.shuts(DEVCTL + 1, 0x80, RESET, opens=True)
+        maps = len(fixture.maps)
+        fixture.put(where, value, width)
+        fixture.was_first()
+        fixture.there()
+        check(len(fixture.maps) > maps, "the IOMMU was not given it anew")
 
 
 @gated("CXL Reset that takes its time, and one that fails")
-def cxl_reset(bench):
-    bench.shuts(CONTROL2, INITIATE_RESET, RESET)
-    bench.put(CONTROL2, INITIATE_RESET)
-    bench.was_first()
-    bench.away()
-    bench.device.gate.open()
-    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
-    bench.there()
-    bench.put(CONTROL2, INITIATE_RESET)
-    bench.away()
-    bench.device.gate.shut(FAILED)
-    bench.away()
-    bench.put(4, 6)
-    bench.away()
-    bench.device.gate.open()
-    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
-    bench.there()
+def cxl_reset(fixture):
+    fixture.shuts(CONTROL2, INITIATE_RESET, RESET)
+    fixture.put(CONTROL2, INITIATE_RESET)
+    fixture.was_first()
+    fixture.away()
+    fixture.device.gate.open()
+    fixture.wait(lambda: fixture.state() != "unavailable", "it does not come back")
+    fixture.there()
+    fixture.put(CONTROL2, INITIATE_RESET)
+    fixture.away()
+    fixture.device.gate.shut(FAILED)
+    fixture.away()
+    fixture.put(4, 6)
+    fixture.away()
+    fixture.device.gate.open()
+    fixture.wait(lambda: fixture.state() != "unavailable", "it does not come back")
+    fixture.there()
 
 
 @gated("the host resets the device")
-def host_resets(bench):
-    bench.device.gate.shut(RESET)
-    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
-    bench.away()
-    bench.device.gate.open()
-    bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
-    bench.there()
+def host_resets(fixture):
+    fixture.device.gate.shut(RESET)
+    fixture.wait(lambda: fixture.state() == "unavailable", "it does not go away")
+    fixture.away()
+    fixture.device.gate.open()
+    fixture.wait(lambda: fixture.state() != "unavailable", "it does not come back")
+    fixture.there()
 
 
 @gated("a close that nobody saw: the IOMMU is given the memory anew")
-def missed(bench):
-    maps = len(bench.maps)
-    bench.device.gate.shut(RESET, tell=False)
-    bench.device.gate.open()
-    bench.wait(lambda: len(bench.maps) > maps, "it is not given anew")
-    bench.there()
-    maps = len(bench.maps)
-    bench.device.gate._changed(True)
-    bench.there()
-    check(len(bench.maps) == maps, "it is given anew without need")
+def missed(fixture):
+    maps = len(fixture.maps)
+    fixture.device.gate.shut(RESET, tell=False)
+    fixture.device.gate.open()
+    fixture.wait(lambda: len(fixture.maps) > maps, "it is not given anew")
+    fixture.there()
+    maps = len(fixture.maps)
+    fixture.device.gate._changed(True)
+    fixture.there()
+    check(len(fixture.maps) == maps, "it is given anew without need")
 
 
 @gated("unplugged while shut, and plugged again")
-def unplug(bench):
-    bench.device.gate.shut(RESET)
-    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
-    machine = bench.machine
+def unplug(fixture):
+    fixture.device.gate.shut(RESET)
+    fixture.wait(lambda: fixture.state() == "unavailable", "it does not go away")
+    machine = fixture.machine
     machine.qmp("device_del", id="acc0")
     machine.power_slot(False)
-    machine.wait_event("DEVICE_DELETED")
-    check(bench.device.gate.eventfd is None, "the eventfd was left")
-    bench.device.reset()
-    machine.qmp("device_add", **bench.properties())
+    machine.qmp.wait_event("DEVICE_DELETED")
+    check(fixture.device.gate.eventfd is None, "the eventfd was left")
+    fixture.device.reset()
+    machine.qmp("device_add", **fixture.properties())
     machine.power_slot(True)
     machine.enumerate()
-    bench.away()
-    bench.device.gate.open()
-    bench.wait(lambda: bench.state() != "unavailable", "it does not come")
-    bench.there()
+    fixture.away()
+    fixture.device.gate.open()
+    fixture.wait(lambda: fixture.state() != "unavailable", "it does not come")
+    fixture.there()
 
 
 @gated("a reason that nobody knows")
-def unknown(bench):
-    bench.device.gate.shut(1 << 31)
-    bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
-    bench.away()
+def unknown(fixture):
+    fixture.device.gate.shut(1 << 31)
+    fixture.wait(lambda: fixture.state() == "unavailable", "it does not go away")
+    fixture.away()
 
 
 for what, answer in (("fails", Fault(errno.EIO)), ("is short", lambda data: data[:2]),
                      ("is empty", lambda data: b""), ("is all ones", lambda data: b"\xff" * len(data)),
                      ("is random", lambda data: os.urandom(4) + b"\1" + os.urandom(len(data) - 5))):
     @gated(f"an answer that {what}")
-    def bad_answer(bench, answer=answer):
-        honest = bench.device.gate.on_get
+    def bad_answer(fixture, answer=answer):
+        honest = fixture.device.gate.on_get
 
         def lie(data):
             if isinstance(answer, Exception):
                 raise answer
             return data[:8] + answer(data[8:])
-        bench.device.gate.on_get = lie
-        bench.device.gate._changed(True)
-        bench.wait(lambda: bench.state() == "unavailable", "it does not go away")
-        bench.away()
-        bench.device.gate.on_get = honest
-        bench.device.gate._changed(True)
-        bench.wait(lambda: bench.state() != "unavailable", "it does not come back")
-        bench.there()
+        fixture.device.gate.on_get = lie
+        fixture.device.gate._changed(True)
+        fixture.wait(lambda: fixture.state() == "unavailable", "it does not go away")
+        fixture.away()
+        fixture.device.gate.on_get = honest
+        fixture.device.gate._changed(True)
+        fixture.wait(lambda: fixture.state() != "unavailable", "it does not come back")
+        fixture.there()
 
 
 @case("gate: the eventfd is refused")
 def no_eventfd(directory):
-    bench = Gated(directory)
+    fixture = Gated(directory)
     try:
         def refuse():
             raise Fault(errno.EBADF)
-        bench.device.gate.on_set = refuse
-        bench.begin()
-        check("warning: vfio-user" in bench.machine.said() and
-              "cannot tell when the CXL memory becomes unreachable" in bench.machine.said(),
-              "no warning in:\n" + bench.machine.said())
-        bench.shuts(CONTROL2, INITIATE_RESET, RESET)
-        bench.put(CONTROL2, INITIATE_RESET)
-        bench.was_first()
-        bench.away()
-        bench.device.gate.open()
-        bench.put(4, 6)
-        bench.there()
-        bench.good_end()
+        fixture.device.gate.on_set = refuse
+        fixture.begin()
+        check("warning: vfio-user" in fixture.machine.said() and
+              "cannot tell when the CXL memory becomes unreachable" in fixture.machine.said(),
+              "no warning in:\n" + fixture.machine.said())
+        fixture.shuts(CONTROL2, INITIATE_RESET, RESET)
+        fixture.put(CONTROL2, INITIATE_RESET)
+        fixture.was_first()
+        fixture.away()
+        fixture.device.gate.open()
+        fixture.put(4, 6)
+        fixture.there()
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 @gated("without the feature: the memory is tried", feature=False)
-def tried(bench):
+def tried(fixture):
     def fail():
         raise Fault(errno.EIO)
-    honest = bench.device.on_dpa
-    bench.shuts(DEVCTL + 1, 0x80, RESET)
-    bench.device.on_dpa = fail
-    bench.put(DEVCTL, FLR)
-    bench.was_first()
-    bench.away()
-    bench.put(DEVCTL, 0)
-    bench.away()
-    bench.device.on_dpa = honest
-    bench.put(DEVCTL, 0)
-    bench.there()
+    honest = fixture.device.on_dpa
+    fixture.shuts(DEVCTL + 1, 0x80, RESET)
+    fixture.device.on_dpa = fail
+    fixture.put(DEVCTL, FLR)
+    fixture.was_first()
+    fixture.away()
+    fixture.put(DEVCTL, 0)
+    fixture.away()
+    fixture.device.on_dpa = honest
+    fixture.put(DEVCTL, 0)
+    fixture.there()
     for offset, mask, off, on in ((4, 2, 4, 6), (PMCSR, 3, 3, 0)):
         seen = []
-        bench.device.on_config = lambda at, data, seen=seen: seen.append(bench.mapped)
-        bench.put(offset, off)
+        fixture.device.on_config = lambda at, data, seen=seen: seen.append(fixture.mapped)
+        fixture.put(offset, off)
         check(seen == [False], "the memory was there when the write came")
-        check(bench.machine.read(bench.base, 8) == b"\xff" * 8, "it does not read all ones")
-        bench.put(offset, on)
-        bench.there()
+        check(fixture.machine.read(fixture.base, 8) == b"\xff" * 8, "it does not read all ones")
+        fixture.put(offset, on)
+        fixture.there()

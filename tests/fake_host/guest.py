@@ -11,14 +11,14 @@ import os
 import struct
 
 import server as s
-from fixture import Bench, case, check
+from fixture import Fixture, case, check
 from machine import MMIO, WINDOW_SIZE
 from server import SIZE, Fault, Vanish
 
 OFFSET = 2 * SIZE               # in the window, of what the guest commits
 
 
-class Guest(Bench):
+class Guest(Fixture):
     """The guest's side of it: the bridge leads to all of the window's second half GiB"""
 
     def plug(self):
@@ -60,61 +60,61 @@ def follows(name, lie, ends=False):
 
     @case(f"guest commits: {name}")
     def commits(directory):
-        bench = Guest(directory)
+        fixture = Guest(directory)
         try:
-            device = bench.device
-            bench.plug()
-            bench.gone()
+            device = fixture.device
+            fixture.plug()
+            fixture.gone()
             honest = device.on_read, device.on_write
-            lie(bench)
-            bench.commit(bench.base)
-            bench.gone()
+            lie(fixture)
+            fixture.commit(fixture.base)
+            fixture.gone()
             if not ends:
                 device.on_read, device.on_write = honest
                 device.put(s.CTRL, 0)
                 device.put(s.SIZE_LO, SIZE)
-                bench.put(s.CTRL, 0)
-                bench.gone()
-                bench.commit(bench.base + SIZE)
-                bench.present(bench.base + SIZE)
-                check(not bench.machine.errors(), bench.machine.said())
-            bench.good_end()
+                fixture.put(s.CTRL, 0)
+                fixture.gone()
+                fixture.commit(fixture.base + SIZE)
+                fixture.present(fixture.base + SIZE)
+                check(not fixture.machine.errors(), fixture.machine.said())
+            fixture.good_end()
         finally:
-            bench.close()
+            fixture.close()
 
 
 @case("guest commits: a device that does not lie, here and there, and after a reset")
 def good(directory):
-    bench = Guest(directory)
+    fixture = Guest(directory)
     try:
-        bench.plug()
-        for base in (bench.base, bench.base + SIZE, bench.base):
-            bench.commit(base)
-            bench.present(base)
-            bench.put(s.CTRL, 0)
-            bench.gone()
-        bench.commit(bench.base)
-        bench.present(bench.base)
-        bench.machine.system_reset()
-        bench.bridge = None
-        bench.gone()
-        check(not bench.machine.errors(), bench.machine.said())
-        bench.good_end()
+        fixture.plug()
+        for base in (fixture.base, fixture.base + SIZE, fixture.base):
+            fixture.commit(base)
+            fixture.present(base)
+            fixture.put(s.CTRL, 0)
+            fixture.gone()
+        fixture.commit(fixture.base)
+        fixture.present(fixture.base)
+        fixture.machine.system_reset()
+        fixture.bridge = None
+        fixture.gone()
+        check(not fixture.machine.errors(), fixture.machine.said())
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 def commits_as(**registers):
     """COMMIT sets COMMITTED, and these registers to these values"""
-    def lie(bench):
-        device = bench.device
+    def lie(fixture):
+        device = fixture.device
 
         def on_write(_number, offset, data):
             if offset != s.CTRL or not struct.unpack("<I", data)[0] & s.COMMIT:
                 return True
             device.put(s.CTRL, s.COMMIT | s.COMMITTED)
             for name, value in registers.items():
-                device.put(getattr(s, name), value(bench) if callable(value) else value)
+                device.put(getattr(s, name), value(fixture) if callable(value) else value)
             return False
         device.on_write = on_write
     return lie
@@ -122,14 +122,14 @@ def commits_as(**registers):
 
 def reads_as(register, answer):
     """From the COMMIT on a register reads as that"""
-    def lie(bench):
+    def lie(fixture):
         def on_read(_number, offset, data):
-            if offset != register or not bench.device.get(s.CTRL) & s.COMMITTED:
+            if offset != register or not fixture.device.get(s.CTRL) & s.COMMITTED:
                 return data
             if isinstance(answer, Exception):
                 raise answer
             return answer(data)
-        bench.device.on_read = on_read
+        fixture.device.on_read = on_read
     return lie
 
 
@@ -141,15 +141,15 @@ follows("decoders are not enabled", commits_as(GLOBAL=0))
 follows("to below the window", commits_as(BASE_LO=0x10000000, BASE_HI=0))
 follows("to RAM", commits_as(BASE_LO=0, BASE_HI=0))
 follows("to where no decoder of the bridge leads",
-        commits_as(BASE_LO=lambda bench: bench.window & 0xffffffff, BASE_HI=lambda bench: bench.window >> 32))
+        commits_as(BASE_LO=lambda fixture: fixture.window & 0xffffffff, BASE_HI=lambda fixture: fixture.window >> 32))
 follows("to across the end of what the bridge decodes",
-        commits_as(BASE_LO=lambda bench: bench.base + 2 * SIZE - SIZE // 2 & 0xffffffff))
+        commits_as(BASE_LO=lambda fixture: fixture.base + 2 * SIZE - SIZE // 2 & 0xffffffff))
 follows("to the end of the window",
-        commits_as(BASE_LO=lambda bench: bench.window + WINDOW_SIZE - SIZE // 2 & 0xffffffff,
-                   BASE_HI=lambda bench: bench.window + WINDOW_SIZE - SIZE // 2 >> 32))
+        commits_as(BASE_LO=lambda fixture: fixture.window + WINDOW_SIZE - SIZE // 2 & 0xffffffff,
+                   BASE_HI=lambda fixture: fixture.window + WINDOW_SIZE - SIZE // 2 >> 32))
 follows("to the end of the address space", commits_as(BASE_LO=0xf0000000, BASE_HI=0xffffffff))
 follows("to the last byte of all", commits_as(BASE_LO=0xffffffff, BASE_HI=0xffffffff))
-follows("to an odd address", commits_as(BASE_LO=lambda bench: bench.base + 1 & 0xffffffff))
+follows("to an odd address", commits_as(BASE_LO=lambda fixture: fixture.base + 1 & 0xffffffff))
 for size in (0, 1, SIZE // 2, 2 * SIZE, SIZE + 1):
     follows(f"{size:#x} bytes", commits_as(SIZE_LO=size))
 for register in (s.CTRL, s.GLOBAL, s.BASE_LO, s.BASE_HI, s.SIZE_LO, s.SIZE_HI):

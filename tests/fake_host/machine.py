@@ -8,10 +8,15 @@ import ctypes
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
+import sys
+import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from channels import LineReader
+from qmp import QMP
 
 HB_BUS, EP_BUS = 12, 13
 MMIO = 0xe0000000               # where the test puts BARs: 2 MiB below rp0
@@ -24,36 +29,15 @@ SANITIZER = re.compile(r"Sanitizer|runtime error:|^\*\*\*|Assertion|stack smashi
 ERROR_LINE = re.compile(r"^qemu[^ ]*: (?!warning: |info: ).*$", re.MULTILINE)
 
 
-class Gone(Exception):
-    """QEMU ended while an answer was expected."""
-
-
-class Channel:
+class Channel(LineReader):
     """Lines to and from QEMU. The other end is inherited as a file descriptor."""
 
     def __init__(self):
-        self.socket, self.other = socket.socketpair()
-        self.buffer = b""
+        sock, self.other = socket.socketpair()
+        super().__init__(sock)
 
-    def send(self, line):
-        try:
-            self.socket.sendall(line.encode() + b"\n")
-        except (BrokenPipeError, ConnectionResetError):
-            raise Gone from None
-
-    def line(self, timeout=TIMEOUT):
-        while b"\n" not in self.buffer:
-            if not select.select([self.socket], [], [], timeout)[0]:
-                raise TimeoutError("QEMU does not answer")
-            try:
-                part = self.socket.recv(65536)
-            except ConnectionResetError:
-                part = b""
-            if not part:
-                raise Gone
-            self.buffer += part
-        line, self.buffer = self.buffer.split(b"\n", 1)
-        return line.decode()
+    def line(self):
+        return self.read(time.monotonic() + TIMEOUT)
 
 
 class Machine:
@@ -61,8 +45,7 @@ class Machine:
 
     def __init__(self, qemu, directory, device=None, window=WINDOW_SIZE):
         self.qtest, self.monitor = Channel(), Channel()
-        self.number = 0
-        self.events = []
+        self.qmp = QMP(self.monitor)
         bios = os.path.join(directory, "bios")
         if not os.path.exists(bios):
             with open(bios, "wb") as file:
@@ -99,9 +82,8 @@ class Machine:
     # ---- life ----
 
     def up(self):
-        """Wait until the machine runs; Gone: it ended instead."""
-        self.monitor.line()                         # greeting
-        self.qmp("qmp_capabilities")
+        """Wait until the machine runs; Closed: it ended instead."""
+        self.qmp.greet(TIMEOUT)
 
     def end(self):
         """Wait for its end; exit status (negative: signal) and what it said."""
@@ -112,8 +94,8 @@ class Machine:
             self.process.wait()
             raise TimeoutError("QEMU does not end") from None
         finally:
-            self.qtest.socket.close()
-            self.monitor.socket.close()
+            self.qtest.sock.close()
+            self.monitor.sock.close()
         return self.process.returncode, self.said()
 
     def quit(self):
@@ -135,38 +117,15 @@ class Machine:
 
     # ---- QMP ----
 
-    def ask(self, command, **arguments):
-        """The whole reply. Events that come before are kept."""
-        self.number += 1
-        self.monitor.send(json.dumps({"execute": command, "arguments": arguments,
-                                      "id": self.number}))
-        while True:
-            reply = json.loads(self.monitor.line())
-            if "event" in reply:
-                self.events.append(reply["event"])
-            elif reply["id"] == self.number:
-                return reply
-
-    def qmp(self, command, **arguments):
-        reply = self.ask(command, **arguments)
-        if "error" in reply:
-            raise RuntimeError(f"{command}: {reply['error']['desc']}")
-        return reply["return"]
-
-    def wait_event(self, name):
-        while name not in self.events:
-            self.events.append(json.loads(self.monitor.line()).get("event"))
-        self.events.remove(name)
-
     def get(self, name, device="acc0"):
         return self.qmp("qom-get", path=f"/machine/peripheral/{device}", property=name)
 
     def system_reset(self):
         self.qmp("system_reset")
-        self.wait_event("RESET")
+        self.qmp.wait_event("RESET", TIMEOUT)
 
     def _address(self, region):
-        tree = self.qmp("human-monitor-command", **{"command-line": "info mtree"})
+        tree = self.qmp("human-monitor-command", command_line="info mtree")
         return int(re.search(rf"([0-9a-f]{{16}})-.*{region}", tree)[1], 16)
 
     def window(self):

@@ -27,7 +27,7 @@ import gate                     # pylint: disable=unused-import # its cases
 import guest                    # pylint: disable=unused-import # its cases
 import pool
 import server as s
-from fixture import CASES, NO_FILE, Bench, Failed, case, check, plain, refused, uncommitted, REFUSED
+from fixture import CASES, NO_FILE, Fixture, Failed, case, check, plain, refused, uncommitted, REFUSED
 from machine import EP_BUS, PMCSR, WINDOW_SIZE
 from server import SIZE, Device, Fault, Vanish
 from tap import Writer
@@ -43,22 +43,22 @@ if len(sys.argv) < 2:
 # ---------------------------------------------------------------- good devices
 
 def works(directory, change=lambda device: None, window=WINDOW_SIZE, warning=None, **more):
-    bench = Bench(directory)
+    fixture = Fixture(directory)
     try:
-        change(bench.device)
-        machine = bench.start(window=window, **more)
+        change(fixture.device)
+        machine = fixture.start(window=window, **more)
         machine.up()
-        bench.works(machine.window())
+        fixture.works(machine.window())
         for _ in range(2):
-            resets = bench.device.resets
+            resets = fixture.device.resets
             machine.system_reset()
-            check(bench.device.resets > resets, "the device was not reset")
-            bench.works(machine.window())
+            check(fixture.device.resets > resets, "the device was not reset")
+            fixture.works(machine.window())
         said = machine.errors()
         check(len(said) == (warning is not None) and (not warning or warning in said[0]), machine.said())
-        bench.good_end()
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 def good(name, change=lambda device: None, **more):
@@ -140,36 +140,36 @@ good("a reset that keeps the decoder", keeps_decoder)
 
 
 def unplug(directory, change):
-    bench = Bench(directory)
+    fixture = Fixture(directory)
     try:
-        change(bench.device)
-        machine = bench.start()
+        change(fixture.device)
+        machine = fixture.start()
         machine.up()
         window = machine.window()
-        bench.works(window)
+        fixture.works(window)
         machine.qmp("device_del", id="acc0")
         machine.power_slot(False)
-        machine.wait_event("DEVICE_DELETED")
-        bench.absent(window, (window, SIZE))
+        machine.qmp.wait_event("DEVICE_DELETED")
+        fixture.absent(window, (window, SIZE))
         for base in (window, window + 3 * SIZE, None):
-            bench.device.reset()
+            fixture.device.reset()
             if base != window:          # the bridge keeps what it had until then
                 machine.system_reset()
-                bench.absent(window)
+                fixture.absent(window)
             asked = {} if base is None else {"cxl-fmws-base": base}
-            machine.qmp("device_add", **bench.properties(**asked))
+            machine.qmp("device_add", **fixture.properties(**asked))
             machine.power_slot(True)
-            bench.works(base or window)
+            fixture.works(base or window)
             machine.system_reset()
-            bench.works(base or window)
+            fixture.works(base or window)
             machine.qmp("device_del", id="acc0")
             machine.power_slot(False)
-            machine.wait_event("DEVICE_DELETED")
-            bench.absent(base or window, (base or window, SIZE))
+            machine.qmp.wait_event("DEVICE_DELETED")
+            fixture.absent(base or window, (base or window, SIZE))
         check(not machine.errors(), machine.said())
-        bench.good_end()
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 case("works: unplug, and plug again, at an address asked for")(
@@ -179,12 +179,12 @@ case("works: the same with MSI-X")(lambda directory: unplug(directory, Device.ad
 
 @case("works: memory is there only with Memory Space on and in D0")
 def terms(directory):
-    bench = Bench(directory)
+    fixture = Fixture(directory)
     try:
-        machine = bench.start()
+        machine = fixture.start()
         machine.up()
         base = machine.window()
-        bench.works(base)
+        fixture.works(base)
         for off, on in ((lambda: machine.memory(False), machine.memory),
                         (lambda: machine.config(EP_BUS, PMCSR, 3, "w"),
                          lambda: machine.config(EP_BUS, PMCSR, 0, "w"))):
@@ -193,12 +193,12 @@ def terms(directory):
             off()
             machine.write(base, bytes(8))
             check(machine.read(base, 8) != token, "it is in the window still")
-            check(os.pread(bench.device.memfd, 8, 0) == token, "it was written")
+            check(os.pread(fixture.device.memfd, 8, 0) == token, "it was written")
             on()
             check(machine.read(base, 8) == token, "it is not back in the window")
-        bench.good_end()
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 # ---------------------------------------------------------------- device info
@@ -750,21 +750,21 @@ def later(name, text, change, locked=False, lines=1):
 
     @case(f"turns bad: {name}")
     def turn(directory):
-        bench = Bench(directory)
+        fixture = Fixture(directory)
         try:
-            machine = bench.start(**{"x-msg-timeout": 500})
+            machine = fixture.start(**{"x-msg-timeout": 500})
             machine.up()
             base = machine.window()
-            bench.works(base)
-            change(bench.device)
+            fixture.works(base)
+            change(fixture.device)
             machine.system_reset()
             check(text in machine.said(), f"no '{text}' in:\n{machine.said()}")
             check(len(machine.errors()) == lines or lines is None,
                   f"{len(machine.errors())} lines of errors:\n{machine.said()}")
-            bench.uncommitted(locked or lines is None)
-            bench.good_end()
+            fixture.uncommitted(locked or lines is None)
+            fixture.good_end()
         finally:
-            bench.close()
+            fixture.close()
 
 
 def raises(fault, name="on_command"):
@@ -789,9 +789,9 @@ later("the server ends", "cannot read CXL register 0x204: ", raises(Vanish()), l
 
 @case("hotplug: each device that is refused, one after the other, then a good one")
 def hotplug(directory):
-    bench = Bench(directory)
+    fixture = Fixture(directory)
     try:
-        machine = bench.start(cold=False)
+        machine = fixture.start(cold=False)
         machine.up()
         window = machine.window()
         for name, text, change, more in REFUSED:
@@ -799,33 +799,33 @@ def hotplug(directory):
                 continue            # takes no hotplug
             device = Device()
             change(device)
-            bench.server.serve(device)
-            reply = machine.ask("device_add", **bench.properties(**more))
+            fixture.server.serve(device)
+            reply = machine.qmp.ask("device_add", **fixture.properties(**more))
             said = reply.get("error", {}).get("desc", "no error")
             check(text in said, f"{name}: no '{text}' in: {said}")
             check(not device.decoder()[2] & s.COMMIT, f"{name}: decoder 0 is left committed")
             device.close()
-        bench.server.serve(bench.device)
-        machine.qmp("device_add", **bench.properties())
+        fixture.server.serve(fixture.device)
+        machine.qmp("device_add", **fixture.properties())
         machine.power_slot(True)
-        bench.works(window)
-        bench.good_end()
+        fixture.works(window)
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 @case(f"hotplug: {ROUNDS} devices with random bytes (SEED={SEED}), then a good one")
 def random_bytes(directory):
     """Whatever the answers: plugged or refused, and nothing worse"""
     rng = random.Random(SEED)
-    bench = Bench(directory)
+    fixture = Fixture(directory)
 
     def spoil(data, end=None):
         for _ in range(rng.choice((1, 1, 2, 8))):
             data[rng.randrange(end or len(data))] = rng.choice((0, 1, 8, 0x7f, 0xff, rng.randrange(256)))
 
     try:
-        machine = bench.start(cold=False)
+        machine = fixture.start(cold=False)
         machine.up()
         for _ in range(ROUNDS):
             device = Device()
@@ -845,18 +845,18 @@ def random_bytes(directory):
             else:
                 device.changed = lambda device=device: spoil(device.page, s.HDM + 0x30)
                 device.changed()
-            bench.server.serve(device)
-            if "return" in machine.ask("device_add", **bench.properties()):
+            fixture.server.serve(device)
+            if "return" in machine.qmp.ask("device_add", **fixture.properties()):
                 machine.qmp("device_del", id="acc0")
-                machine.wait_event("DEVICE_DELETED")
+                machine.qmp.wait_event("DEVICE_DELETED")
             device.close()
-        bench.server.serve(bench.device)
-        machine.qmp("device_add", **bench.properties())
+        fixture.server.serve(fixture.device)
+        machine.qmp("device_add", **fixture.properties())
         machine.power_slot(True)
-        bench.works(machine.window())
-        bench.good_end()
+        fixture.works(machine.window())
+        fixture.good_end()
     finally:
-        bench.close()
+        fixture.close()
 
 
 # ---------------------------------------------------------------- run them

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Talking to a machine: commands to its /init (see tests/vm/init), and QMP."""
+"""Talking to a machine: lines over a socket, and commands to its /init (see tests/vm/init)."""
 
-import json
 import os
 import socket
 import time
@@ -22,16 +21,29 @@ def connect(directory, name):
         os.close(fd)
 
 
-class Lines:
-    """Whole lines from a socket."""
+class Closed(VMError):
+    """The other end is gone."""
 
-    def __init__(self, sock):
+
+class LineReader:
+    """Whole lines to and from a socket. waiting() is called while none comes; it may raise."""
+
+    def __init__(self, sock, waiting=None):
         self.sock = sock
+        self.waiting = waiting
         self.pending = b""
 
-    def read(self, deadline, alive):
+    def send(self, text, timeout=60):
+        self.sock.settimeout(timeout)
+        try:
+            self.sock.sendall(text.encode() + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            raise Closed("the machine closed the channel") from None
+
+    def read(self, deadline):
         while b"\n" not in self.pending:
-            alive()
+            if self.waiting:
+                self.waiting()
             if time.monotonic() > deadline:
                 raise VMError("no answer in time")
             self.sock.settimeout(0.5)
@@ -39,27 +51,29 @@ class Lines:
                 data = self.sock.recv(65536)
             except socket.timeout:
                 continue
+            except ConnectionResetError:
+                data = b""
             if not data:
-                time.sleep(0.5)
-                alive()             # says why, if it ended
-                raise VMError("the machine closed the channel")
+                if self.waiting:
+                    time.sleep(0.5)
+                    self.waiting()          # which may know why
+                raise Closed("the machine closed the channel")
             self.pending += data
         line, self.pending = self.pending.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")
 
 
-class Machine:
-    """What the host VM and the guest have in common: a command channel."""
+class Shell:
+    """Runs commands in the host VM or in the guest, over a channel."""
 
-    def __init__(self, vm, role, sock):
-        self.vm = vm
+    def __init__(self, role, lines):
         self.role = role
-        self.lines = Lines(sock)
+        self.lines = lines
         self.serial = 0
 
     def wait_ready(self, timeout):
         deadline = time.monotonic() + timeout
-        while self.lines.read(deadline, self.vm.check_alive) != "ready":
+        while self.lines.read(deadline) != "ready":
             pass
 
     # Of a guest two levels of emulation down, on a machine that does other things,
@@ -70,8 +84,7 @@ class Machine:
         """Start a shell script, and do not wait: for one that does not come back."""
         self.serial += 1
         lines = script.splitlines()
-        self.lines.sock.settimeout(timeout)
-        self.lines.sock.sendall("\n".join([f"{self.serial} {len(lines)}", *lines, ""]).encode())
+        self.lines.send("\n".join([f"{self.serial} {len(lines)}", *lines]), timeout)
         return str(self.serial)
 
     def run(self, script, timeout=patience, line=None):
@@ -81,7 +94,7 @@ class Machine:
         output = []
         while True:
             try:
-                answer = self.lines.read(deadline, self.vm.check_alive)
+                answer = self.lines.read(deadline)
             except VMError as error:
                 raise VMError(f"{self.role}: {error}: {script}") from None
             tag, _, text = answer.partition(" ")
@@ -98,39 +111,3 @@ class Machine:
         if status:
             raise VMError(f"{self.role}: status {status}: {script}\n{output}")
         return output
-
-
-class QMP:
-    """QEMU's monitor. Events are collected in .events."""
-
-    def __init__(self, vm, sock):
-        self.vm = vm
-        self.lines = Lines(sock)
-        self.events = []
-        self.serial = 0
-        self.greeted = False
-
-    def _answer(self, timeout, key, value):
-        """The message with it; not that to a request for which nobody waits any more."""
-        deadline = time.monotonic() + timeout
-        while True:
-            message = json.loads(self.lines.read(deadline, self.vm.check_alive))
-            if "event" in message:
-                self.events.append(message)
-            if key in message and value in (None, message[key]):
-                return message
-
-    def __call__(self, command, timeout=300, **arguments):
-        if not self.greeted:
-            self._answer(timeout, "QMP", None)
-            self.greeted = True
-            self("qmp_capabilities", timeout)
-        self.serial += 1
-        request = {"execute": command, "id": self.serial}
-        if arguments:
-            request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
-        self.lines.sock.sendall(json.dumps(request).encode() + b"\n")
-        answer = self._answer(timeout, "id", self.serial)
-        if "error" in answer:
-            raise VMError(f"{command}: {answer['error']['desc']}")
-        return answer["return"]

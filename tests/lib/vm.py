@@ -26,7 +26,8 @@ import subprocess
 import sys
 import time
 
-from channels import QMP, Machine, VMError, connect
+from channels import LineReader, Shell, VMError, connect
+from qmp import QMP
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
@@ -65,7 +66,7 @@ COMPLAINT = re.compile(
 CONSOLE = "ttyAMA0" if ARCH == "arm64" else "ttyS0 no_timer_check tsc=nowatchdog"
 
 
-class HostVM(Machine):
+class HostVM(Shell):
     limit = 2400        # seconds that a machine may live
     memory = "3G"
     dpa_size = 256 << 20
@@ -182,15 +183,15 @@ class HostVM(Machine):
             return
         # Before anything in the machine opens a port: a port without a peer
         # reads as closed.
-        Machine.__init__(self, self, "host", self.connect("cmd"))
-        self.qmp = QMP(self, self.connect("qmp"))
-        self.guest = Machine(self, "guest", self.connect("guest-cmd"))
-        self.guest_qmp = QMP(self, self.connect("guest-qmp"))
+        Shell.__init__(self, "host", self.connect("cmd"))
+        self.qmp = QMP(self.connect("qmp"))
+        self.guest = Shell("guest", self.connect("guest-cmd"))
+        self.guest_qmp = QMP(self.connect("guest-qmp"))
 
     def connect(self, name):
         while True:
             try:
-                return connect(RUN, name)
+                return LineReader(connect(RUN, name), self.check_alive)
             except (FileNotFoundError, ConnectionRefusedError):
                 self.check_alive()
                 time.sleep(0.05)
