@@ -37,6 +37,7 @@ SMALL = 256 << 20
 NOTES = """In "Bind, open, …" ours is the largest of all sizes, peer the smallest.
 1 TiB is not among them: the emulated CPU has 40 bits of physical address, which is 1 TiB for everything."""
 
+
 class Part:
     def __init__(self, function, title, takes, quick=False):
         self.function = function

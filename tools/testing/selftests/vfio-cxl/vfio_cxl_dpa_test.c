@@ -294,7 +294,7 @@ static void on_poison(int sig, siginfo_t *info, void *context)
 /*
  * Memory that went bad: who has it mapped gets a signal, and nobody else.
  *
- * Guards: region.c dpa_pfn_to_vma_pgoff(), register_pfn_address_space()
+ * Guards: region.c dpa_pfn_to_vma_pgoff(), vfio_cxl_register_dpa()
  */
 TEST_F(cxl, memory_failure)
 {

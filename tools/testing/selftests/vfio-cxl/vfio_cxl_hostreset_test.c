@@ -334,7 +334,7 @@ TEST_F(method, decoder_is_restored)
  * device without a reset gets fresh registers all the same.
  *
  * Guards: main.c vfio_cxl_close_device(), clear_memory();
- * vfio_cxl_open_device(), vfio_cxl_virt_init()
+ * vfio_cxl_open_device(); reset.c vfio_cxl_virt_init()
  */
 TEST_F(method, closed_and_cleared)
 {

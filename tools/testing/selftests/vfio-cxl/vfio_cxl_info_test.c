@@ -157,7 +157,7 @@ TEST_F(cxl, argsz_exact)
 	}
 }
 
-/* Guards: ops.c vfio_cxl_get_info(), "argsz < minsz", get_user() */
+/* Guards: ops.c vfio_cxl_get_info(), "argsz < minsz" and the copy before it */
 TEST_F(cxl, argsz_invalid)
 {
 	union info_buf b;

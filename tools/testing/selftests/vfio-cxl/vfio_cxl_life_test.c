@@ -51,7 +51,7 @@ static void snapshot(struct vfio_cxl_dev *dev, __u32 *s)
 #define SNAPSHOT	(0x38 / 4 + VFIO_CXL_PAGE_SIZE / 4)
 
 /*
- * Guards: main.c vfio_cxl_open_device(), vfio_cxl_virt_init(); hdm.c
+ * Guards: main.c vfio_cxl_open_device(); reset.c vfio_cxl_virt_init(); hdm.c
  * vfio_cxl_hdm_reset(); dvsec.c vfio_cxl_dvsec_init()
  */
 TEST_F(cxl, reopen_is_fresh)
