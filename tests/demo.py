@@ -21,7 +21,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from tap import Writer
-from vm import ENGINE_STEPS, PATTERN, HostVM, VMError
+from platforms import PATTERN
+from vm import ENGINE_STEPS, HostVM, VMError
 
 # How many checks there are: one that is not reached must not go unnoticed.
 PLANNED = 19

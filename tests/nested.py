@@ -19,7 +19,8 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from tap import Writer
-from vm import RUN, HostVM, VMError
+from platforms import RUN
+from vm import HostVM, VMError
 
 SIZE = 256 << 20
 BYTES = 2 << 20             # of the pattern that proves where memory is

@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from vm import ARCH, LOGS
+from platforms import ARCH, LOGS
 
 # Where the durations of the last runs on this machine are kept
 TIMES = os.path.join(LOGS, "times.json")

@@ -27,7 +27,8 @@ import counted
 import in_guest
 import plots
 from results import Results, compare
-from vm import ARCH, BUILD, TOP, HostVM, VMError
+from platforms import ARCH, BUILD, TOP
+from vm import HostVM, VMError
 
 BASELINE = os.path.join(TOP, "tests", "bench", "baseline.json")
 OUT = os.path.join(BUILD, "bench")

@@ -12,8 +12,6 @@
 Everything has a timeout (for all of it: HostVM.limit seconds), and leaving the
 "with" block, by whatever way, ends the machine. Consoles go to
 build/logs/NAME.{host,guest}.log. One host VM runs at a time, in build/run.
-
-With ARCH=arm64 both machines are Arm ones, and everything is in build/arm64.
 """
 
 import ctypes
@@ -26,44 +24,13 @@ import subprocess
 import sys
 import time
 
+import diagnostics
 from channels import LineReader, Shell, VMError, connect
+from platforms import ARCH, CONSOLE, IMAGES, KERNEL, LOGS, PATTERN, QEMU, ROMS, RUN, platform
 from qmp import QMP
-
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
-ARCH = os.environ.get("ARCH") or "x86_64"
-if ARCH == "arm64":
-    BUILD = os.path.join(BUILD, "arm64")
-    QEMU = os.path.join(BUILD, "qemu", "qemu-system-aarch64")
-    KERNEL = os.path.join(BUILD, "kernel", "arch", "arm64", "boot", "Image")
-elif ARCH == "x86_64":
-    QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
-    KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
-else:
-    sys.exit(f"ARCH={ARCH}: only x86_64 and arm64 are known")
-LOGS = os.path.join(BUILD, "logs")
-ROMS = os.path.join(BUILD, "rom")
-RUN = os.path.join(BUILD, "run")
-PATTERN = os.path.join(BUILD, "pattern")
-IMAGES = os.path.join(BUILD, "images")
 
 # What the self-test of the guest's driver, tests/programs/cxl_accel, does
 ENGINE_STEPS = 6
-
-# What a kernel says when it finds a fault in itself.
-COMPLAINT = re.compile(
-    r"BUG:|WARNING:|Oops|general protection|Call [Tt]race|KASAN|UBSAN|INFO: task .* blocked|"
-    r"Internal error:|Unable to handle kernel|"
-    r"Kernel panic|possible recursive locking|inconsistent lock state|refcount_t:|"
-    r"kmemleak: .* leaks|ODEBUG:|scheduling while atomic|self-detected stall|detected stalls")
-
-
-# no_timer_check: a PC's kernel panics at boot if the timer seems not to tick, as
-# on a busy machine. tsc=nowatchdog: Linux 7.3's clocksource watchdog has one CPU
-# wait for another with interrupts off, until a timeout by a clock that may still
-# be jiffies. If the other CPU is in stop_machine(), for the first change of the
-# clocksource, no CPU counts jiffies, and both wait for ever.
-CONSOLE = "ttyAMA0" if ARCH == "arm64" else "ttyS0 no_timer_check tsc=nowatchdog"
 
 
 class HostVM(Shell):
@@ -109,7 +76,7 @@ class HostVM(Shell):
         machine = f"cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={self.window}{machine}"
         args = [
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
-            *(arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine, self.icount)),
+            *platform(machine, self.icount),
             "-smp", "1" if self.icount else "2", "-m", self.memory,
             "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
             "-append", f"console={CONSOLE} panic=-1 {self.append}",
@@ -217,11 +184,11 @@ class HostVM(Shell):
                 text = monitor("human-monitor-command", 30, command_line=command)
             except VMError as error:
                 text = str(error)
-            say_lines(f"{machine}: {command}\n" +
-                      re.sub(r"^(FPR|XMM|YMM|ZMM|Opmask).*\n", "", text.replace("\r", ""), flags=re.MULTILINE))
+            text = re.sub(r"^(FPR|XMM|YMM|ZMM|Opmask).*\n", "", text.replace("\r", ""), flags=re.MULTILINE)
+            diagnostics.say_lines(f"{machine}: {command}\n{text}")
         if self.guest_runs:
-            say_lines(f"the guest's console ends so:\n{end_of(self.guest_log, 12)}")
-        say_lines(why)
+            diagnostics.say_lines(f"the guest's console ends so:\n{diagnostics.end_of(self.guest_log, 12)}")
+        diagnostics.say_lines(why)
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -317,12 +284,7 @@ class HostVM(Shell):
 
     def complaints(self):
         """Lines in which a kernel complains."""
-        found = []
-        for log in (self.log, self.guest_log):
-            if os.path.exists(log):
-                with open(log, errors="replace") as file:
-                    found += [line.strip() for line in file if COMPLAINT.search(line)]
-        return found
+        return diagnostics.complaints((self.log, self.guest_log))
 
     def __enter__(self):
         return self
@@ -331,56 +293,4 @@ class HostVM(Shell):
         self.stop()
         if kind and issubclass(kind, VMError):
             for log in (self.qemu_log, self.guest_log, self.log):
-                show_end(log)
-
-
-def say_lines(text):
-    """As TAP comments, beside whatever is a test's output"""
-    print(*(f"# {line}" for line in text.splitlines()), sep="\n", file=sys.stderr, flush=True)
-
-
-def end_of(path, lines=20):
-    with open(path, errors="replace") as log:
-        return "\n".join(log.read().splitlines()[-lines:])
-
-
-def show_end(path):
-    if last := end_of(path):
-        print(f"--- the end of {os.path.relpath(path)}:", last, sep="\n", file=sys.stderr)
-
-
-def x86_platform(machine, icount=False):
-    tcg = icount or os.environ.get("ACCEL") != "kvm" or not kvm_works()
-    if icount:
-        accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
-    else:
-        accel = ["-accel", "tcg,thread=multi" if tcg else "kvm"]
-    return [*accel, "-cpu", "max" if tcg else "host",
-            "-machine", f"q35,{machine}{'' if tcg else ',kernel-irqchip=split'}",
-            # Interrupt remapping, or VFIO calls the group unsafe.
-            "-device", "intel-iommu,intremap=on,caching-mode=on"]
-
-
-def arm64_platform(machine):
-    # virtualization: EL2, for KVM in the host VM. The high PCI window is larger
-    # than the guest's, so that the fixed memory windows are not where that has
-    # its own: they follow it.
-    return ["-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on",
-            "-machine", f"virt,gic-version=3,virtualization=on,highmem-mmio-size=1T,{machine}",
-            "-bios", "QEMU_EFI.fd"]
-
-
-def kvm_works():
-    """/dev/kvm may be there and not work: see whether a kernel comes up in 20 s."""
-    args = [QEMU, "-L", ROMS, "-accel", "kvm", "-machine", "q35", "-m", "512M",
-            "-cpu", "host", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
-            "-kernel", KERNEL, "-append", "console=ttyS0 panic=-1"]
-    try:
-        output = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, timeout=20,
-                                check=False).stdout
-    except subprocess.TimeoutExpired as expired:
-        output = expired.stdout or b""
-    if b"Linux version" in output:
-        return True
-    print("KVM does not work on this machine; using TCG", file=sys.stderr)
-    return False
+                diagnostics.show_end(log)
