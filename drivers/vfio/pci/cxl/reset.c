@@ -125,27 +125,42 @@ static void vfio_cxl_reset_done(struct pci_dev *pdev)
 			 VFIO_CXL_GATE_IN_RESET) | VFIO_CXL_GATE_RESET_FAILED);
 }
 
-/*
- * The PCI core resets a frozen link next. It invokes no other callback until
- * recovery is over, and restores no config space.
- */
+/* Unlike reset_prepare(), for a reset that restores no config space */
+static void link_lost(struct vfio_cxl_device *cxl)
+{
+	vfio_cxl_reset_begin(cxl);
+	vfio_cxl_reset_end(cxl);
+	vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_LINK_FROZEN);
+}
+
 static pci_ers_result_t vfio_cxl_error_detected(struct pci_dev *pdev,
 						pci_channel_state_t state)
 {
 	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
 
-	if (state != pci_channel_io_normal) {
-		vfio_cxl_reset_begin(cxl);
-		vfio_cxl_reset_end(cxl);
-	}
-	if (cxl->committed && state == pci_channel_io_frozen)
-		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_LINK_FROZEN);
+	/* The PCI core resets a frozen link next. */
+	if (state != pci_channel_io_normal)
+		link_lost(cxl);
 	/* Recovery failed: the gate stays closed until a reset succeeds. */
-	if (cxl->committed && state == pci_channel_io_perm_failure) {
-		vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_RESET_FAILED);
+	if (state == pci_channel_io_perm_failure) {
+		if (cxl->committed)
+			vfio_cxl_gate_block(cxl, VFIO_CXL_GATE_RESET_FAILED);
 		vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_LINK_FROZEN);
 	}
 	return vfio_pci_core_aer_err_detected(pdev, state);
+}
+
+/*
+ * The PCI core has reset the bus. After an error of another function whose driver
+ * asked for it, this is the first that the driver hears of the reset.
+ */
+static pci_ers_result_t vfio_cxl_slot_reset(struct pci_dev *pdev)
+{
+	struct vfio_cxl_device *cxl = dev_get_drvdata(&pdev->dev);
+
+	if (!(READ_ONCE(cxl->gate.reasons) & VFIO_CXL_GATE_LINK_FROZEN))
+		link_lost(cxl);
+	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static void vfio_cxl_resume(struct pci_dev *pdev)
@@ -156,12 +171,16 @@ static void vfio_cxl_resume(struct pci_dev *pdev)
 		return;
 	vfio_cxl_state_restore_config(cxl);
 	vfio_cxl_virt_init(cxl);
-	vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_LINK_FROZEN |
-			      VFIO_CXL_GATE_RESET_FAILED);
+	if (cxl->committed)
+		vfio_cxl_settle_later(cxl, VFIO_CXL_GATE_LINK_FROZEN |
+				      VFIO_CXL_GATE_RESET_FAILED);
+	else
+		vfio_cxl_gate_unblock(cxl, VFIO_CXL_GATE_LINK_FROZEN);
 }
 
 const struct pci_error_handlers vfio_cxl_err_handlers = {
 	.error_detected	= vfio_cxl_error_detected,
+	.slot_reset	= vfio_cxl_slot_reset,
 	.resume		= vfio_cxl_resume,
 	.reset_prepare	= vfio_cxl_reset_prepare,
 	.reset_done	= vfio_cxl_reset_done,

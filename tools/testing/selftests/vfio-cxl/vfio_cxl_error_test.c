@@ -29,18 +29,23 @@ static bool signalled(int fd)
 	return false;
 }
 
-/* The device reports @error; its name in the emulator's monitor */
-static bool inject(const char *error)
+/* The device @emulated, its name in the emulator's monitor, reports @error. */
+static bool inject_into(const char *emulated, const char *error)
 {
 	char command[64], *answer;
 	bool ok;
 
-	snprintf(command, sizeof(command), "pcie_aer_inject_error %s %s",
-		 getenv("VFIO_CXL_EMULATED"), error);
+	snprintf(command, sizeof(command), "pcie_aer_inject_error %s %s", emulated,
+		 error);
 	answer = vfio_cxl_emulator(command);
 	ok = answer;
 	free(answer);
 	return ok;
+}
+
+static bool inject(const char *error)
+{
+	return inject_into(getenv("VFIO_CXL_EMULATED"), error);
 }
 
 FIXTURE(error) {
@@ -196,6 +201,58 @@ TEST_F(error, fatal_and_closed)
 	EXPECT_TRUE(vfio_cxl_zero(self->p, VFIO_CXL_TENANT));
 	vfio_cxl_fill(self->p, VFIO_CXL_TENANT, 105);
 	EXPECT_TRUE(vfio_cxl_same(self->p, VFIO_CXL_TENANT, 105));
+}
+
+/*
+ * A device without memory loses its config space, too, and so does the next user.
+ *
+ * Guards: reset.c vfio_cxl_error_detected(), vfio_cxl_resume(); main.c
+ * vfio_cxl_open_device(), the -EAGAIN
+ */
+TEST(fatal_without_memory)
+{
+	const char *emulated = getenv("VFIO_CXL_UNCOMMITTED_EMULATED");
+	__u32 before[0x40 / 4], after[0x40 / 4];
+	struct vfio_cxl_dev dev;
+	unsigned int i;
+	__u16 dvsec;
+	__u32 base;
+	int fd, rc;
+
+	if (!vfio_cxl_uncommitted_bdf || !emulated)
+		SKIP(return, "needs an emulated device without memory");
+	ASSERT_EQ(0, vfio_cxl_open(&dev, vfio_cxl_uncommitted_bdf));
+	dvsec = vfio_cxl_dvsec(&dev, PCI_DVSEC_CXL_DEVICE);
+	base = vfio_cxl_xget(&dev, &dev.cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4);
+	vfio_cxl_xput(&dev, &dev.cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4, ~base);
+	fd = vfio_cxl_eventfd(&dev, VFIO_PCI_ERR_IRQ_INDEX);
+	ASSERT_LE(0, fd);
+	vfio_cxl_xhost_config(dev.bdf, before, 0, sizeof(before));
+
+	ASSERT_TRUE(inject_into(emulated, "DLP"));
+	EXPECT_TRUE(signalled(fd));
+	for (i = 0; i < RECOVERY_TRIES; i++) {
+		vfio_cxl_xhost_config(dev.bdf, after, 0, sizeof(after));
+		if (after[PCI_BASE_ADDRESS_0 / 4] == before[PCI_BASE_ADDRESS_0 / 4] &&
+		    vfio_cxl_xget(&dev, &dev.cfg, dvsec + DVSEC_RANGE1_BASE_HI, 4) ==
+		    base)
+			break;
+		usleep(RECOVERY_US);
+	}
+	TH_LOG("restored after %u tries", i);
+	EXPECT_GT(RECOVERY_TRIES, i);
+	EXPECT_EQ(0, memcmp(&before[PCI_BASE_ADDRESS_0 / 4],
+			    &after[PCI_BASE_ADDRESS_0 / 4], 6 * 4));
+	EXPECT_NE(0, after[PCI_COMMAND / 4] & PCI_COMMAND_MEMORY);
+
+	close(fd);
+	vfio_cxl_close(&dev);
+	for (i = 0, rc = -EAGAIN; i < RECOVERY_TRIES && rc == -EAGAIN; i++) {
+		rc = vfio_cxl_open(&dev, vfio_cxl_uncommitted_bdf);
+		usleep(rc ? RECOVERY_US : 0);
+	}
+	ASSERT_EQ(0, rc);
+	vfio_cxl_close(&dev);
 }
 
 int main(int argc, char **argv)

@@ -261,6 +261,98 @@ TEST_F(siblings, one_is_closed)
 	expect_usable(_metadata, &dev[0], p);
 }
 
+/* Function 0 is a tenant's, function 1 is a driver's that wants resets. */
+FIXTURE(neighbour) {
+	struct vfio_cxl_dev dev;
+	const char *emulated;
+	const char *bdf;
+	char bdf0[32];
+	int old;
+};
+
+#define VOTER	"vfio_cxl_voter"
+
+static bool give(const char *bdf, const char *driver)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", bdf);
+	vfio_cxl_write_file(path, bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", bdf);
+	return vfio_cxl_write_file(path, driver) &&
+	       vfio_cxl_write_file("/sys/bus/pci/drivers_probe", bdf);
+}
+
+FIXTURE_SETUP(neighbour)
+{
+	self->old = -1;
+	self->bdf = getenv("VFIO_CXL_SIBLING_BDF");
+	self->emulated = getenv("VFIO_CXL_NEIGHBOUR_EMULATED");
+	if (!self->bdf || !*self->bdf || !self->emulated)
+		SKIP(return, "VFIO_CXL_SIBLING_BDF names no emulated device");
+	if (access("/sys/bus/pci/drivers/" VOTER, F_OK))
+		SKIP(return, "module " VOTER " is not loaded");
+	snprintf(self->bdf0, sizeof(self->bdf0), "%.*s0", (int)strlen(self->bdf) - 1,
+		 self->bdf);
+	self->old = unmask_sbr(self->bdf0, 1);
+	ASSERT_LE(0, self->old);
+	ASSERT_TRUE(give(self->bdf, VOTER));
+	ASSERT_EQ(0, vfio_cxl_open(&self->dev, self->bdf0));
+}
+
+FIXTURE_TEARDOWN_PARENT(neighbour)
+{
+	if (self->old < 0)
+		return;
+	give(self->bdf, "vfio-cxl-pci");
+	if (!vfio_cxl_bind(self->bdf))
+		perror("# function 1 has not come back");
+	unmask_sbr(self->bdf0, self->old);
+}
+
+/*
+ * The bus is reset for an error that is not fatal, because another function's driver
+ * wants it. Nobody asks this function before, and the reset takes config space
+ * and decoder: both are restored, and the tenant starts anew.
+ *
+ * Guards: reset.c vfio_cxl_slot_reset()
+ */
+TEST_F(neighbour, has_the_bus_reset)
+{
+	struct vfio_device_feature_cxl_mem before, after;
+	struct vfio_cxl_dev *dev = &self->dev;
+	__u32 page_before[PHYSICAL], page_after[PHYSICAL];
+	char command[64], *answer, *p;
+	unsigned int i;
+
+	physical(dev, page_before);
+	p = vfio_cxl_xtenant(dev, 97);
+	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &before));
+	snprintf(command, sizeof(command), "pcie_aer_inject_error %s COMP_TIME",
+		 self->emulated);
+	answer = vfio_cxl_emulator(command);
+	ASSERT_NE(NULL, answer);
+	free(answer);
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, vfio_cxl_mem_get(dev, &after));
+		if (after.closures != before.closures && !after.reasons)
+			break;
+		usleep(100 * 1000);
+	}
+	EXPECT_EQ(before.closures + 1, after.closures);
+	EXPECT_EQ(0, after.reasons);
+	physical(dev, page_after);
+	EXPECT_EQ(0, memcmp(page_before, page_after, sizeof(page_before)));
+	EXPECT_TRUE(vfio_cxl_faults(p));
+	expect_usable(_metadata, dev, p);
+
+	munmap(p, VFIO_CXL_TENANT);
+	vfio_cxl_close(dev);
+	ASSERT_EQ(0, vfio_cxl_open(dev, self->bdf0));
+	p = vfio_cxl_xmap_dpa(dev, 0, VFIO_CXL_TENANT, SZ_2M, 0);
+	EXPECT_TRUE(vfio_cxl_zero(p, VFIO_CXL_TENANT));
+}
+
 FIXTURE(method) {
 	struct vfio_cxl_dev dev;
 	char old[128];
