@@ -154,8 +154,11 @@ ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 	int rc;
 
 	if ((count != 4 && count != 8) || off % count ||
-	    off + count > CXL_CM_PAGE_SIZE)
+	    off + count > CXL_CM_PAGE_SIZE) {
+		pci_dbg(cxl->core.pdev, "component registers: %zu bytes at %#llx: expected 4 or 8, aligned, below %#x\n",
+			count, off, CXL_CM_PAGE_SIZE);
 		return -EINVAL;
+	}
 
 	if (iswrite && copy_from_user(&raw, buf, count))
 		return -EFAULT;

@@ -216,8 +216,12 @@ int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
 	for (i = 0; i < nr_ranges; i++)
 		if (vfio_cxl_overlaps_comp_regs(cxl, region_index,
 						dma_ranges[i].offset,
-						dma_ranges[i].length))
+						dma_ranges[i].length)) {
+			pci_dbg(core->pdev, "dma-buf of BAR %u, %#llx bytes at %#llx: holds the component registers at %#llx\n",
+				region_index, dma_ranges[i].length,
+				dma_ranges[i].offset, cxl->comp.offset);
 			return -EINVAL;
+		}
 	return vfio_pci_core_get_dmabuf_phys(core, provider, region_index,
 					     phys_vec, dma_ranges, nr_ranges);
 }

@@ -23,6 +23,10 @@ static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
 		       hdm_offset) == 12);
 static_assert(offsetof(struct vfio_region_info_cap_cxl_comp_regs,
 		       offset) == 16);
+static_assert(sizeof(struct vfio_device_feature_cxl_mem) == 16);
+static_assert(offsetof(struct vfio_device_feature_cxl_mem, reasons) == 0);
+static_assert(offsetof(struct vfio_device_feature_cxl_mem, eventfd) == 4);
+static_assert(offsetof(struct vfio_device_feature_cxl_mem, closures) == 8);
 
 /*
  * VFIO_DEVICE_GET_INFO: append our capability to what the core returns. It is
@@ -299,12 +303,16 @@ ssize_t vfio_cxl_write(struct vfio_device *core_vdev, const char __user *buf,
  */
 int vfio_cxl_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 {
-	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+	u64 pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 off = pos & VFIO_PCI_OFFSET_MASK;
+	u64 len = vma->vm_end - vma->vm_start;
 
-	if (vfio_cxl_overlaps_comp_regs(to_vfio_cxl(core_vdev),
-					VFIO_PCI_OFFSET_TO_INDEX(off),
-					off & VFIO_PCI_OFFSET_MASK,
-					vma->vm_end - vma->vm_start))
+	if (vfio_cxl_overlaps_comp_regs(cxl, VFIO_PCI_OFFSET_TO_INDEX(pos), off,
+					len)) {
+		pci_dbg(cxl->core.pdev, "mmap of BAR %u, %#llx bytes at %#llx: holds the component registers at %#llx\n",
+			cxl->comp.bar, len, off, cxl->comp.offset);
 		return -EINVAL;
+	}
 	return vfio_pci_core_mmap(core_vdev, vma);
 }

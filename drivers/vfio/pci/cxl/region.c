@@ -152,8 +152,11 @@ static int dpa_mmap(struct vfio_pci_core_device *core,
 	int rc;
 
 	if (check_add_overflow(pgoff, vma_pages(vma), &end) ||
-	    end > cxl->decoder.size >> PAGE_SHIFT)
+	    end > cxl->decoder.size >> PAGE_SHIFT) {
+		pci_dbg(core->pdev, "mmap of device memory, %#lx pages at %#llx: it has %#llx\n",
+			vma_pages(vma), pgoff, cxl->decoder.size >> PAGE_SHIFT);
 		return -EINVAL;
+	}
 	rc = dpa_vm_flags(cxl, &flags);
 	if (rc)
 		return rc;
