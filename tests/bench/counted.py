@@ -55,7 +55,8 @@ def regs(b):
         row(f"BAR, beside the registers: {what}", f"bar_{what}_ours", bar[what])
     for what, name in (("id", "vendor"), ("command", "Command"), ("bar", "BAR 0"), ("ext", "capability")):
         row(f"config read, {name}", f"config_{what}_ours", got[f"config_{what}_peer"], at_most=1.1)
-    row("config write, Interrupt Line", "config_write_ours", got["config_write_peer"])
+    row("config write, Interrupt Line", "config_write_ours", got["config_write_peer"], at_most=1.15)
+    row("config write, Command", "config_write_command_ours", got["config_write_command_peer"], at_most=1.15)
     row("DVSEC read ÷ ordinary config read", "dvsec_read_ours", got["config_id_peer"])
     row("DVSEC read ÷ the same, passed through", "dvsec_read_ours", got["dvsec_read_peer"])
 

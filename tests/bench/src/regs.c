@@ -114,6 +114,7 @@ int bench_regs(int argc, char **argv)
 	both("config_bar", &dev, &plain, PCI_BASE_ADDRESS_0, 4, false);
 	both("config_ext", &dev, &plain, PCI_CFG_SPACE_SIZE, 4, false);
 	both("config_write", &dev, &plain, PCI_INTERRUPT_LINE, 1, true);
+	both("config_write_command", &dev, &plain, PCI_COMMAND, 2, true);
 	both("dvsec_read", &dev, &plain, dvsec + DVSEC_CAP, 2, false);
 	both("dvsec_write", &dev, &plain, dvsec + DVSEC_CTRL, 2, true);
 	vfio_cxl_close(&dev);

@@ -124,15 +124,11 @@ ssize_t vfio_cxl_bar_rw(struct vfio_cxl_device *cxl, char __user *buf,
 {
 	struct vfio_device *core_vdev = &cxl->core.vdev;
 	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
-	ssize_t done;
 
-	if (off >= cxl->comp.offset && off < cxl->comp.offset + CXL_CM_PAGE_SIZE) {
-		done = vfio_cxl_comp_regs_user(cxl, buf, count,
-					       off - cxl->comp.offset, iswrite);
-		if (done > 0)
-			*ppos += done;
-		return done;
-	}
+	if (off >= cxl->comp.offset && off < cxl->comp.offset + CXL_CM_PAGE_SIZE)
+		return vfio_cxl_comp_regs_user(cxl, buf, count,
+					       off - cxl->comp.offset, ppos,
+					       iswrite);
 	if (off < cxl->comp.offset)
 		count = min_t(u64, count, cxl->comp.offset - off);
 	return iswrite ? vfio_pci_core_write(core_vdev, buf, count, ppos) :

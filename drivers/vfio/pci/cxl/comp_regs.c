@@ -16,7 +16,6 @@
  * The page cannot be mapped, and neither ioeventfd nor dma-buf reach it.
  */
 #include <linux/bitfield.h>
-#include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
@@ -24,17 +23,17 @@
 
 #include "priv.h"
 
-enum comp_regs_kind { CR_CAP_ARRAY, CR_HDM, CR_RAS, CR_HEADER_LOG, CR_OTHER };
+enum comp_regs_kind { CR_HDM, CR_CAP_ARRAY, CR_RAS, CR_HEADER_LOG, CR_OTHER };
 
 static enum comp_regs_kind comp_regs_kind(struct vfio_cxl_device *cxl, u32 off)
 {
 	u32 hdr = le32_to_cpu(cxl->comp.cap_array[0]);
 
+	/* The length follows from the count in the HDM Decoder Capability. */
+	if (off - cxl->comp.hdm_offset < cxl->comp.hdm_len)
+		return CR_HDM;
 	if (off / 4 <= FIELD_GET(CXL_CM_CAP_ARRAY_SIZE, hdr))
 		return CR_CAP_ARRAY;
-	/* The length follows from the count in the HDM Decoder Capability. */
-	if (off >= cxl->comp.hdm_offset && off < cxl->comp.hdm_offset + cxl->comp.hdm_len)
-		return CR_HDM;
 	if (cxl->comp.ras_offset && off >= cxl->comp.ras_offset &&
 	    off < cxl->comp.ras_offset + CXL_RAS_SIZE)
 		return off < cxl->comp.ras_offset + CXL_RAS_HEADER_LOG ?
@@ -92,14 +91,14 @@ static int comp_regs_one(struct vfio_cxl_device *cxl, enum comp_regs_kind kind,
 	__le32 *half = (__le32 *)raw;
 
 	switch (kind) {
+	case CR_HDM:
+		comp_regs_hdm(cxl, off - cxl->comp.hdm_offset, len, raw, iswrite);
+		return 0;
 	case CR_CAP_ARRAY:
 		if (!iswrite)
 			half[0] = cxl->comp.cap_array[off / 4];
 		if (!iswrite && len == 8)
 			half[1] = cxl->comp.cap_array[off / 4 + 1];
-		return 0;
-	case CR_HDM:
-		comp_regs_hdm(cxl, off - cxl->comp.hdm_offset, len, raw, iswrite);
 		return 0;
 	case CR_RAS:
 		return comp_regs_hw(cxl, off, len, raw, iswrite);
@@ -115,14 +114,14 @@ static int comp_regs_one(struct vfio_cxl_device *cxl, enum comp_regs_kind kind,
 static int comp_regs_access(struct vfio_cxl_device *cxl, u32 off,
 			    unsigned int len, __le64 *raw, bool iswrite)
 {
-	enum comp_regs_kind kind[2];
+	enum comp_regs_kind kind[2] = { comp_regs_kind(cxl, off) };
 	__le32 *half = (__le32 *)raw;
 	unsigned int i;
 	int rc;
 
-	kind[0] = comp_regs_kind(cxl, off);
-	kind[1] = len == 4 ? kind[0] : comp_regs_kind(cxl, off + 4);
-	if (kind[0] == kind[1])
+	if (len == 8)
+		kind[1] = comp_regs_kind(cxl, off + 4);
+	if (len == 4 || kind[0] == kind[1])
 		return comp_regs_one(cxl, kind[0], off, len, raw, iswrite);
 
 	for (i = 0; i < 2; i++) {
@@ -143,17 +142,20 @@ static int comp_regs_access(struct vfio_cxl_device *cxl, u32 off,
  * @buf: user memory; touched with no lock held
  * @count: 4 or 8
  * @off: offset in the page, a multiple of @count
+ * @ppos: offset in the device file; advanced by what was moved
  * @iswrite: direction
  *
  * Return: @count, -EINVAL for any other access, or another error.
  */
 ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
-				size_t count, u64 off, bool iswrite)
+				size_t count, u64 off, loff_t *ppos,
+				bool iswrite)
 {
 	__le64 raw = 0;
+	u32 *dword = (u32 *)&raw;
 	int rc;
 
-	if ((count != 4 && count != 8) || off % count ||
+	if ((count != 4 && count != 8) || off & (count - 1) ||
 	    off + count > CXL_CM_PAGE_SIZE) {
 		pci_dbg(cxl->core.pdev, "component registers: %zu bytes at %#llx: expected 4 or 8, aligned, below %#x\n",
 			count, off, CXL_CM_PAGE_SIZE);
@@ -163,10 +165,12 @@ ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
 	if (iswrite && copy_from_user(&raw, buf, count))
 		return -EFAULT;
 	rc = comp_regs_access(cxl, off, count, &raw, iswrite);
+	if (!rc && !iswrite)
+		rc = count == 4 ? put_user(*dword, (u32 __user *)buf) :
+				  put_user(*(u64 *)&raw, (u64 __user *)buf);
 	if (rc)
 		return rc;
-	if (!iswrite && copy_to_user(buf, &raw, count))
-		return -EFAULT;
+	*ppos += count;
 	return count;
 }
 
@@ -184,14 +188,9 @@ ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
 			      char __user *buf, size_t count, loff_t *ppos,
 			      bool iswrite)
 {
-	u64 off = *ppos & VFIO_PCI_OFFSET_MASK;
-	ssize_t done;
-
-	done = vfio_cxl_comp_regs_user(core_to_vfio_cxl(core), buf, count, off,
+	return vfio_cxl_comp_regs_user(core_to_vfio_cxl(core), buf, count,
+				       *ppos & VFIO_PCI_OFFSET_MASK, ppos,
 				       iswrite);
-	if (done > 0)
-		*ppos += done;
-	return done;
 }
 
 static void comp_regs_release(struct vfio_pci_core_device *core,
@@ -222,25 +221,6 @@ static const struct vfio_pci_regops comp_regs_regops = {
 };
 
 /**
- * vfio_cxl_is_comp_regs - test whether a region is COMP_REGS
- * @cxl: device, open
- * @index: of a device region, or none
- *
- * The VFIO core would resume the device for each access; most need no hardware.
- *
- * Return: true if it is.
- */
-bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index)
-{
-	unsigned int n = index - VFIO_PCI_NUM_REGIONS;
-
-	if (n >= cxl->core.num_regions)
-		return false;
-	n = array_index_nospec(n, cxl->core.num_regions);
-	return cxl->core.region[n].ops == &comp_regs_regops;
-}
-
-/**
  * vfio_cxl_register_comp_regs - register the COMP_REGS region
  * @cxl: device, being opened
  *
@@ -248,6 +228,7 @@ bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index)
  */
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl)
 {
+	cxl->comp.index = VFIO_PCI_NUM_REGIONS + cxl->core.num_regions;
 	return vfio_pci_core_register_dev_region(&cxl->core,
 						 VFIO_REGION_TYPE_CXL,
 						 VFIO_REGION_SUBTYPE_CXL_COMP_REGS,

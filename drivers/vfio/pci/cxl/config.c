@@ -8,6 +8,7 @@
  * next pointers included, is the core's.
  */
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
 #include "priv.h"
@@ -84,8 +85,8 @@ static void dvsec_write(struct vfio_cxl_device *cxl, unsigned int off,
 		doorbell_done(cxl, VFIO_CXL_DVSEC_RESET, rc);
 }
 
-static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
-			size_t count, unsigned int off, bool iswrite)
+static ssize_t dvsec_move(struct vfio_cxl_device *cxl, char __user *buf,
+			  size_t count, unsigned int off, bool iswrite)
 {
 	__le64 raw = 0;
 	u32 size_lo;
@@ -109,6 +110,20 @@ static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
 						      count));
 	}
 	return copy_to_user(buf, &raw, count) ? -EFAULT : count;
+}
+
+static ssize_t dvsec_rw(struct vfio_cxl_device *cxl, char __user *buf,
+			size_t count, unsigned int off, bool iswrite)
+{
+	struct device *dev = &cxl->core.pdev->dev;
+	ssize_t done;
+
+	/* Like the core's own accesses, not while suspended */
+	if (pm_runtime_resume_and_get(dev))
+		return -EIO;
+	done = dvsec_move(cxl, buf, count, off, iswrite);
+	pm_runtime_put(dev);
+	return done;
 }
 
 /* Whether a write may suspend the device; the core alone reads the value. */

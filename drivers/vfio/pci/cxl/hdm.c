@@ -252,15 +252,13 @@ static void hdm_write_global(struct vfio_cxl_hdm *s, u32 val, u32 mask)
 
 static u32 hdm_read_dword(const struct vfio_cxl_hdm *s, u32 off)
 {
-	if (off == CXL_HDM_CAP)
-		return s->cap;
-	if (off == CXL_HDM_GLOBAL)
-		return s->global;
-	if (off < CXL_HDM_DECODER(0) || off >= vfio_cxl_hdm_size(s))
-		return 0;
-	off -= CXL_HDM_DECODER(0);
-	return s->dec[off / CXL_HDM_DECODER_STRIDE]
-		     [REG(off % CXL_HDM_DECODER_STRIDE)];
+	u32 reg = off - CXL_HDM_DECODER(0);
+
+	if (off >= CXL_HDM_DECODER(0) && off < vfio_cxl_hdm_size(s))
+		return s->dec[reg / CXL_HDM_DECODER_STRIDE]
+			     [REG(reg % CXL_HDM_DECODER_STRIDE)];
+	return off == CXL_HDM_CAP ? s->cap :
+	       off == CXL_HDM_GLOBAL ? s->global : 0;
 }
 
 static struct vfio_cxl_hdm_effect hdm_write_dword(struct vfio_cxl_hdm *s,
@@ -288,10 +286,10 @@ u64 vfio_cxl_hdm_read(const struct vfio_cxl_hdm *s, u32 off, unsigned int len)
 	unsigned int i, skip;
 	u64 val = 0;
 
-	if (off >= vfio_cxl_hdm_size(s))
-		return 0;
+	if (len == 4 && !(off & 3))	/* nearly always */
+		return hdm_read_dword(s, off);
 	/* What is left of a dword at a time */
-	for (i = 0; i < len && i < 8; i += 4 - skip) {
+	for (i = 0; i < len && i < 8 && off < vfio_cxl_hdm_size(s); i += 4 - skip) {
 		skip = (off + i) & 3;
 		val |= (u64)(hdm_read_dword(s, off + i - skip) >> 8 * skip) <<
 		       8 * i;

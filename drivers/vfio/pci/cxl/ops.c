@@ -6,7 +6,6 @@
  * virtualizes, and calls the VFIO core for everything else.
  */
 #include <linux/pci.h>
-#include <linux/pm_runtime.h>
 #include <linux/uaccess.h>
 
 #include <linux/vfio_cxl.h>
@@ -200,45 +199,42 @@ int vfio_cxl_get_region_info_caps(struct vfio_device *core_vdev,
 	return vfio_cxl_add_sparse_cap(cxl, caps);
 }
 
-enum access_kind { ACCESS_CORE, ACCESS_COMP_REGS, ACCESS_COMP_BAR, ACCESS_CONFIG };
+enum access_kind { ACCESS_CORE, ACCESS_COMP_BAR, ACCESS_CONFIG };
 
 /*
- * Select who handles an access. The core handles most of config space and of the
- * component BAR. Reads of the Device DVSEC come from the model. All writes to
- * config space pass through config.c, as they may reset or suspend the device.
+ * Who handles an access to config space. Reads of the Device DVSEC come from the
+ * model. Writes pass through config.c, as they may reset or suspend the device,
+ * except to the registers from BAR 0 on, which the core keeps to itself.
  */
+static enum access_kind config_kind(struct vfio_cxl_device *cxl, u64 off,
+				    u64 end, bool iswrite)
+{
+	if (iswrite)
+		return off >= PCI_BASE_ADDRESS_0 && end <= PCI_STD_HEADER_SIZEOF ?
+		       ACCESS_CORE : ACCESS_CONFIG;
+	return end <= cxl->core.pdev->cfg_size &&
+	       (end <= cxl->dvsec.pos || off >= cxl->dvsec.pos + cxl->dvsec.len) ?
+	       ACCESS_CORE : ACCESS_CONFIG;
+}
+
+/* The core handles most of config space and of the component BAR. */
 static enum access_kind access_kind(struct vfio_cxl_device *cxl, u64 pos,
 				    size_t count, bool iswrite)
 {
 	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(pos);
-	u64 off = pos & VFIO_PCI_OFFSET_MASK, end = off + count;
+	u64 off = pos & VFIO_PCI_OFFSET_MASK;
 
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		if (!iswrite && end <= cxl->core.pdev->cfg_size &&
-		    (end <= cxl->dvsec.pos ||
-		     off >= cxl->dvsec.pos + cxl->dvsec.len))
-			return ACCESS_CORE;
-		return ACCESS_CONFIG;
-	}
-	if (index >= VFIO_PCI_NUM_REGIONS)
-		return vfio_cxl_is_comp_regs(cxl, index) ? ACCESS_COMP_REGS :
-							   ACCESS_CORE;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_kind(cxl, off, off + count, iswrite);
 	return vfio_cxl_overlaps_comp_regs(cxl, index, off, count) ?
 	       ACCESS_COMP_BAR : ACCESS_CORE;
 }
 
-static ssize_t config_rw(struct vfio_cxl_device *cxl, char __user *buf,
-			 size_t count, loff_t *ppos, bool iswrite)
+/* The VFIO core would resume the device; most of these registers need none. */
+static bool is_comp_regs(struct vfio_cxl_device *cxl, loff_t pos, size_t count)
 {
-	struct device *dev = &cxl->core.pdev->dev;
-	ssize_t done;
-
-	/* Like the core's own accesses, not while suspended */
-	if (pm_runtime_resume_and_get(dev))
-		return -EIO;
-	done = vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite);
-	pm_runtime_put(dev);
-	return done;
+	return count && cxl->comp.index &&
+	       VFIO_PCI_OFFSET_TO_INDEX(pos) == cxl->comp.index;
 }
 
 static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
@@ -249,13 +245,10 @@ static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 	if (!count)
 		return 0;
 	switch (access_kind(cxl, *ppos, count, iswrite)) {
-	case ACCESS_COMP_REGS:
-		return vfio_cxl_comp_regs_rw(&cxl->core, buf, count, ppos,
-					     iswrite);
 	case ACCESS_COMP_BAR:
 		return vfio_cxl_bar_rw(cxl, buf, count, ppos, iswrite);
 	case ACCESS_CONFIG:
-		return config_rw(cxl, buf, count, ppos, iswrite);
+		return vfio_cxl_config_rw(cxl, buf, count, ppos, iswrite);
 	default:
 		return iswrite ?
 		       vfio_pci_core_write(core_vdev, buf, count, ppos) :
@@ -275,7 +268,11 @@ static ssize_t dispatch_rw(struct vfio_cxl_device *cxl, char __user *buf,
 ssize_t vfio_cxl_read(struct vfio_device *core_vdev, char __user *buf,
 		      size_t count, loff_t *ppos)
 {
-	return dispatch_rw(to_vfio_cxl(core_vdev), buf, count, ppos, false);
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+
+	if (is_comp_regs(cxl, *ppos, count))
+		return vfio_cxl_comp_regs_rw(&cxl->core, buf, count, ppos, false);
+	return dispatch_rw(cxl, buf, count, ppos, false);
 }
 
 /**
@@ -290,8 +287,12 @@ ssize_t vfio_cxl_read(struct vfio_device *core_vdev, char __user *buf,
 ssize_t vfio_cxl_write(struct vfio_device *core_vdev, const char __user *buf,
 		       size_t count, loff_t *ppos)
 {
-	return dispatch_rw(to_vfio_cxl(core_vdev), (char __user *)buf, count,
-			   ppos, true);
+	struct vfio_cxl_device *cxl = to_vfio_cxl(core_vdev);
+	char __user *from = (char __user *)buf;
+
+	if (is_comp_regs(cxl, *ppos, count))
+		return vfio_cxl_comp_regs_rw(&cxl->core, from, count, ppos, true);
+	return dispatch_rw(cxl, from, count, ppos, true);
 }
 
 /**

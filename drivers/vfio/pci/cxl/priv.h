@@ -170,6 +170,7 @@ struct vfio_cxl_device {
 	/**
 	 * @comp: the component register page (CXL.cache and CXL.mem registers)
 	 * @comp.bar: BAR that holds it
+	 * @comp.index: index of the COMP_REGS region, 0 if there is none
 	 * @comp.offset: offset of the page in the BAR
 	 * @comp.hdm_offset: offset in the page of the HDM structure
 	 * @comp.hdm_len: bytes of the HDM structure
@@ -183,6 +184,7 @@ struct vfio_cxl_device {
 	 */
 	struct {
 		unsigned int bar;
+		unsigned int index;
 		u64 offset;
 		u32 hdm_offset;
 		u32 hdm_len;
@@ -452,12 +454,12 @@ int vfio_cxl_get_dmabuf_phys(struct vfio_pci_core_device *core,
 
 /* comp_regs.c: the component register page */
 int vfio_cxl_register_comp_regs(struct vfio_cxl_device *cxl);
-bool vfio_cxl_is_comp_regs(struct vfio_cxl_device *cxl, unsigned int index);
 ssize_t vfio_cxl_comp_regs_rw(struct vfio_pci_core_device *core,
 			      char __user *buf, size_t count, loff_t *ppos,
 			      bool iswrite);
 ssize_t vfio_cxl_comp_regs_user(struct vfio_cxl_device *cxl, char __user *buf,
-				size_t count, u64 off, bool iswrite);
+				size_t count, u64 off, loff_t *ppos,
+				bool iswrite);
 
 /* comp_bar.c: the BAR that the page is in */
 int vfio_cxl_map_comp_bar(struct vfio_cxl_device *cxl);
