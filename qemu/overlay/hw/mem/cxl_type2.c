@@ -245,6 +245,7 @@ static const Property ct2_props[] = {
     DEFINE_PROP_UINT8("x-commit-decoders", CXLType2Dev, commit_decoders, 1),
     DEFINE_PROP_BOOL("x-interleave", CXLType2Dev, interleave, false),
     DEFINE_PROP_SIZE("x-commit-size", CXLType2Dev, commit_size, 0),
+    DEFINE_PROP_SIZE("x-commit-skip", CXLType2Dev, commit_skip, 0),
 };
 
 static void ct2_class_init(ObjectClass *oc, const void *data)

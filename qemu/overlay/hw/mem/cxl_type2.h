@@ -123,6 +123,7 @@ struct CXLType2Dev {
     uint64_t component_offset;
     uint64_t fmws_base;
     uint64_t commit_size;
+    uint64_t commit_skip;
     uint8_t decoders;
     uint8_t commit_decoders;
     uint8_t reset_timeout;

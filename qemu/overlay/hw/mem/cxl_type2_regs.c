@@ -272,6 +272,7 @@ void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base)
         CXLHDMDecoder d = {
             .base = base + i * size,
             .size = !i && s->commit_size ? s->commit_size : size,
+            .targets = i ? 0 : s->commit_skip,
             .ctrl = CXL_HDM_CTRL_LOCKED,
         };
 
