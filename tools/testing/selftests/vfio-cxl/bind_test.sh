@@ -147,6 +147,23 @@ for spec in $VFIO_CXL_REFUSED; do
 done
 [ -n "$VFIO_CXL_REFUSED" ] || skip "out of scope" "VFIO_CXL_REFUSED names no device"
 
+# Memory that somebody else owns, as dax_hmem does where firmware reserved it
+claim=/sys/module/vfio_cxl_claim/parameters/range
+range=$(dmesg | sed -n "s/.*$bdf: decoder 0 committed.*\[\(mem\|range\) \(0x[0-9a-f]*\)-\(0x[0-9a-f]*\).*/\2 \3/p" | tail -n 1)
+if [ -e $claim ] && [ -n "$range" ]; then
+	echo "$bdf" >/sys/bus/pci/drivers/$driver/unbind
+	sleep 1
+	echo "$range" >$claim
+	refuse "$bdf" "memory with an owner" "is in use: probably by dax_hmem"
+	echo >$claim
+	echo $driver >"$pci/$bdf/driver_override"
+	echo "$bdf" >/sys/bus/pci/drivers_probe
+	sleep 1
+	result "$([ "$(driver_of "$bdf")" = $driver ] && echo y)" "memory with an owner: bound when it is gone"
+else
+	skip "memory with an owner" "module vfio_cxl_claim is not loaded"
+fi
+
 # A device that nothing stops between two users; a parameter allows it.
 none=$VFIO_CXL_NO_RESET_BDF
 if [ -n "$none" ]; then

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything at once: threads that fault, read, write, map, reset and switch
- * Memory Space, while the device is closed and opened, and another process
+ * Everything at once: threads that fault, read, write, map for CPUs and for DMA,
+ * reset and switch Memory Space, while the device is closed and opened, and another process
  * unbinds it.
  *
  * What is looked for is in the kernel's log (lock order, use after free, a
@@ -21,16 +21,18 @@
 #include "kselftest_harness.h"
 #define VFIO_CXL_OWN_FIXTURE
 #include "vfio_cxl_lib.h"
+#include "vfio_cxl_dma.h"
 
 #define ROUNDS_PER_OPEN	100
 #define OPENS_PER_BIND	2
 #define RESET_PAUSE_US	(200 * 1000)
+#define IOVA		0x40000000ULL
 
 struct stress {
 	struct vfio_cxl_dev *dev;
 	bool stop;
 	unsigned int resets;
-	unsigned long ops, wrong;
+	unsigned long ops, wrong, mapped;
 };
 
 static bool over(struct stress *s)
@@ -108,6 +110,44 @@ static void *by_register(void *arg)
 	return NULL;
 }
 
+/*
+ * Device memory for DMA, by dma-buf: exported, mapped and unmapped, or let go of in
+ * another order. -ENODEV: it is revoked. What is mapped at the end close takes away.
+ */
+static void *by_dmabuf(void *arg)
+{
+	struct stress *s = arg;
+	__u64 state = 3, off;
+	__u32 ioas = 0;
+	int fd, rc;
+
+	if (make_ioas(s->dev, &ioas))
+		return NULL;
+	while (!over(s)) {
+		off = vfio_cxl_rand(&state) % (s->dev->dpa.info.size / SZ_2M);
+		fd = export(s->dev, s->dev->dpa.info.index, off * SZ_2M, SZ_2M, 0, 0);
+		if (fd == -EOPNOTSUPP || fd == -ENOTTY)
+			break;
+		count(s, fd >= 0);
+		if (fd < 0)
+			continue;
+		rc = map_file(s->dev, ioas, fd, 0, SZ_2M, IOVA);
+		count(s, !rc || rc == -ENODEV);
+		s->mapped += !rc;
+		if (vfio_cxl_rand(&state) & 1)
+			usleep(vfio_cxl_rand(&state) % 5000);
+		if (vfio_cxl_rand(&state) & 1) {
+			close(fd);
+			fd = -1;
+		}
+		if (!rc && !over(s))
+			count(s, !unmap(s->dev, ioas, SZ_2M, IOVA));
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
 /* -EAGAIN: somebody else has the device locked */
 static void *by_reset(void *arg)
 {
@@ -131,7 +171,9 @@ static void *by_reset(void *arg)
 /* One time that the device is open; says whether it came to its end. */
 static bool one_open(unsigned int rounds, struct stress *s)
 {
-	void *(*const body[])(void *) = { by_file, by_register, by_reset };
+	void *(*const body[])(void *) = {
+		by_file, by_register, by_dmabuf, by_reset,
+	};
 	pthread_t thread[ARRAY_SIZE(body)];
 	struct vfio_cxl_dev dev;
 	pid_t child[2];
@@ -180,7 +222,7 @@ FIXTURE_TEARDOWN(stress)
 }
 
 /*
- * Guards: the lock order in priv.h; region.c, reset.c and main.c as a whole.
+ * Guards: the lock order in priv.h; region.c, dmabuf.c, reset.c and main.c as a whole.
  * It is the debug kernel's log that tells.
  */
 TEST_F_TIMEOUT(stress, everything_at_once, 3600)
@@ -218,8 +260,8 @@ TEST_F_TIMEOUT(stress, everything_at_once, 3600)
 			pid = -1;
 		}
 	}
-	TH_LOG("%u rounds, %u opens, %d unbinds, %u resets, %lu operations",
-	       done, opens, unbinds, s.resets, s.ops);
+	TH_LOG("%u rounds, %u opens, %d unbinds, %u resets, %lu maps for DMA, %lu operations",
+	       done, opens, unbinds, s.resets, s.mapped, s.ops);
 	EXPECT_EQ(0, s.wrong);
 	EXPECT_LT(0, s.ops);
 
