@@ -216,7 +216,7 @@ static const char *suspect(const struct range *hpa)
 		return "probably by dax_hmem (Soft Reserved), which must be unbound or blocklisted";
 	if (region_intersects(hpa->start, range_len(hpa), IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT)
-		return "it is system RAM";
+		return "it is system RAM; if dax_hmem made it that, blocklist dax_hmem";
 	return "see /proc/iomem";
 }
 
