@@ -257,7 +257,8 @@ static void judge_use(const struct device *device, GPtrArray *findings)
 
 	finding_add(findings, "driver", device_is_ours(device) ? MET :
 		    driver ? MISSING : UNSURE,
-		    "vfio-cxl bind", "%s", driver ?: "none");
+		    driver ? "when nothing uses it: vfio-cxl bind --replace" : "vfio-cxl bind",
+		    "%s", driver ?: "none");
 	if (!device_is_ours(device))
 		return;
 	if (!device->gate.known)
