@@ -93,7 +93,10 @@ static bool probe(const char *bdf, GError **error)
 	return sys_write(bdf, error, "/sys/bus/pci/drivers_probe");
 }
 
-/* driverctl keeps it for the next boot; what it is now is not its business. */
+/*
+ * driverctl keeps it for the next boot, and takes the device from its driver at once,
+ * also with --noprobe.
+ */
 static bool persist(const char *bdf, bool set, GError **error)
 {
 	const char * const set_it[] = { "driverctl", "--noprobe", "set-override",
@@ -161,6 +164,9 @@ bool device_bind(const struct host *host, const struct device *device,
 	static const char * const modprobe[] = { "modprobe", DRIVER, NULL };
 	g_autofree char *why = refuse_bind(host, device, options->replace);
 
+	/* driverctl would unbind it. */
+	if (!why && options->persist && device_is_ours(device))
+		why = refuse_unbind(host, device);
 	if (refused(device->bdf, why, error))
 		return false;
 	if (options->persist && !can_persist(error))
@@ -169,7 +175,19 @@ bool device_bind(const struct host *host, const struct device *device,
 	    ((!host->module_loaded && !run_program(modprobe, error)) ||
 	     !take_over(device, options, error)))
 		return false;
-	return !options->persist || persist(device->bdf, true, error);
+	if (!options->persist)
+		return true;
+	if (!persist(device->bdf, true, error))
+		return false;
+	if (has_driver(device->bdf))
+		return true;
+	probe(device->bdf, NULL);
+	if (bound_for_good(device->bdf, options))
+		return true;
+	g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+		    "%s: driverctl unbound it, and " DRIVER " did not take it again",
+		    device->bdf);
+	return false;
 }
 
 bool device_unbind(const struct host *host, const struct device *device,
@@ -184,7 +202,8 @@ bool device_unbind(const struct host *host, const struct device *device,
 	    (!can_persist(error) || !persist(bdf, false, error)))
 		return false;
 	if (!set_override(bdf, NULL, error) ||
-	    !sys_write(bdf, error, PCI "/driver/unbind", bdf))
+	    (has_driver(bdf) &&
+	     !sys_write(bdf, error, PCI "/driver/unbind", bdf)))
 		return false;
 	if (has_driver(bdf)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
