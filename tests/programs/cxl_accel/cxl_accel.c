@@ -7,6 +7,9 @@
  * gets it as /dev/cxl_accelN, to read(), write() and mmap(); the sysfs
  * attributes hpa and size tell where it is.
  *
+ * Written to, add_memory makes the memory Linux's own, in the NUMA node that the CXL
+ * window has, as some GPU drivers do. It is to be put online then, block by block.
+ *
  * It needs nothing but what any Type-2 driver needs. If it binds, the CXL core
  * of this kernel found endpoint, switch and host bridge decoders in agreement.
  *
@@ -25,6 +28,7 @@
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/io.h>
+#include <linux/memory_hotplug.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -142,7 +146,38 @@ static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(size);
 
+#ifdef CONFIG_MEMORY_HOTREMOVE
+static void accel_remove_memory(void *data)
+{
+	struct accel *a = data;
+	int rc = offline_and_remove_memory(a->hpa.start, range_len(&a->hpa));
+
+	if (rc)
+		dev_err(a->misc.parent, "memory is in use and stays (%d)\n", rc);
+}
+
+static ssize_t add_memory_store(struct device *dev, struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	struct accel *a = dev_get_drvdata(dev);
+	int node = phys_to_target_node(a->hpa.start);
+	int rc;
+
+	if (node == NUMA_NO_NODE)
+		return -ENXIO;
+	rc = add_memory_driver_managed(node, a->hpa.start, range_len(&a->hpa),
+				       "System RAM (cxl_accel)", MHP_NONE);
+	if (!rc)
+		rc = devm_add_action_or_reset(dev, accel_remove_memory, a);
+	return rc ?: count;
+}
+static DEVICE_ATTR_WO(add_memory);
+#endif
+
 static struct attribute *accel_attrs[] = {
+#ifdef CONFIG_MEMORY_HOTREMOVE
+	&dev_attr_add_memory.attr,
+#endif
 	&dev_attr_hpa.attr,
 	&dev_attr_size.attr,
 	NULL
