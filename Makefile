@@ -91,6 +91,7 @@ series-build: setup
 #:   make modules_install KDIR=...
 #:   make deb          build/deb: driver (DKMS), tool and QEMU as Debian packages
 #:   make check-deb    install, upgrade and purge them in a fresh Debian 12 and 13
+#:   make check-distro use them on a Debian 13 with its own kernel, under libvirt
 modules:
 	@scripts/build-modules $(KDIR) modules
 
@@ -103,6 +104,10 @@ deb:
 check-deb: deb
 	@$(have_python)
 	@tests/meta/deb
+
+check-distro:
+	@$(have_python)
+	@tests/run distro
 
 #:
 #:   make clean        remove build/, but not the sources unpacked in it
@@ -125,4 +130,5 @@ distclean:
 	rm -rf $(BUILD)
 
 .PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest tool metal \
-	nested tree kernel-series setup kernel qemu series-build image modules modules_install deb check-deb clean distclean
+	nested tree kernel-series setup kernel qemu series-build image modules modules_install deb check-deb check-distro \
+	clean distclean

@@ -38,6 +38,8 @@ class HostVM(Shell):
     memory = "3G"
     dpa_size = 256 << 20
     window = "16G"      # of the host bridge cxl.1
+    kernel = KERNEL
+    initrd = os.path.join(IMAGES, "host.cpio")
 
     def __init__(self, name, run="", accel_options="", devices=(), append="", verbose=False,
                  console=False, icount=False):
@@ -78,7 +80,7 @@ class HostVM(Shell):
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
             *platform(machine, self.icount),
             "-smp", "1" if self.icount else "2", "-m", self.memory,
-            "-kernel", KERNEL, "-initrd", os.path.join(IMAGES, "host.cpio"),
+            "-kernel", self.kernel, "-initrd", self.initrd,
             "-append", f"console={CONSOLE} panic=-1 {self.append}",
             # hdm_for_passthrough is not set: a committed endpoint implies it.
             "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
