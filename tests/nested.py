@@ -210,6 +210,26 @@ def resets(t):
     t.use(0)
 
 
+# In the guest: all of CXL goes, with the ports and decoders that it has found
+UNLOAD = """
+for m in cxl_accel cxl_pmem cxl_mem cxl_pci cxl_port cxl_acpi cxl_core; do
+    [ ! -d /sys/module/$m ] || rmmod $m || exit
+done
+[ ! -d /sys/bus/cxl ]
+"""
+
+
+def reloaded(t):
+    """A guest that unloads its CXL modules, and finds the decoders anew"""
+    t.start(*PORT1, *t.device(0, "rp0"), *t.device(1, "rp1"))
+    t.use(0, 1)
+    for _ in range(2):
+        t.vm.guest.sh(UNLOAD)
+        states = [t.get(n, "cxl-state") for n in (0, 1)]
+        t.check(states == ["firmware-committed"] * 2, "with the modules gone the memory stays", states)
+        t.use(0, 1)
+
+
 def hotplug(t):
     """Plugged in while the guest runs, unplugged, and plugged in again"""
     t.start(*PORT1)
@@ -599,7 +619,7 @@ def touched(t):
         t.check(control & 0x500 == 0x500, f"{what}: decoder 0 is committed and locked", f"{control:#x}")
 
 
-SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, hotplug, hotplug_beside, guest_commits, touched,
+SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, reloaded, hotplug, hotplug_beside, guest_commits, touched,
              dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi, unprivileged, struct_pages, tools, as_printed, as_libvirt]
 
 
