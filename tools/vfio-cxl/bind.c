@@ -196,6 +196,9 @@ bool device_unbind(const struct host *host, const struct device *device,
 	const char *bdf = device->bdf;
 	g_autofree char *why = refuse_unbind(host, device);
 
+	/* What is remembered can be forgotten in any case. */
+	if (options->persist && !device->driver && host->root)
+		return can_persist(error) && persist(bdf, false, error);
 	if (refused(bdf, why, error))
 		return false;
 	if (options->persist &&
