@@ -3,6 +3,7 @@
  * Binding and unbinding: what is refused changes nothing, what fails is put back
  */
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bind.h"
@@ -121,6 +122,61 @@ static void persist_needs_driverctl(void)
 	g_setenv("PATH", path, TRUE);
 }
 
+/* The kernel binds it once more, after driverctl has unbound it. */
+static void *driver_again(void *unused)
+{
+	g_autofree char *path = sys_path(DEVICE "/driver");
+
+	while (g_file_test(path, G_FILE_TEST_IS_SYMLINK))
+		g_usleep(10 * 1000);
+	fake_bound("unreachable, not open");
+	return NULL;
+}
+
+static void persists(void)
+{
+	struct bind_options options = { .wait_ms = 500, .stay_ms = 200, .persist = true };
+	g_autofree char *path = g_strdup(g_getenv("PATH"));
+	g_autofree char *program = NULL, *dir = NULL, *with = NULL;
+	GThread *driver;
+
+	as_root = true;
+	fake_host();
+	fake_file("/bin/driverctl", "");
+	program = sys_path("/bin/driverctl");
+	g_assert_cmpint(chmod(program, 0755), ==, 0);
+	dir = g_path_get_dirname(program);
+	with = g_strconcat(dir, ":", path, NULL);
+	g_setenv("PATH", with, TRUE);
+
+	fake_bound("unreachable, not open");
+	assert_error(true, &options, "did not take it again");
+
+	fake_bound("unreachable, not open");
+	g_string_truncate(fake_ran, 0);
+	driver = g_thread_new("driver", driver_again, NULL);
+	g_assert_null(try(true, &options));
+	g_thread_join(driver);
+	g_assert_cmpstr(fake_ran->str, ==,
+			"driverctl --noprobe set-override " BDF " vfio-cxl-pci\n");
+
+	/* A user would lose it. */
+	fake_link("/proc/77/fd/9", "/dev/vfio/5");
+	fake_file("/proc/77/comm", "qemu\n");
+	g_string_truncate(fake_ran, 0);
+	assert_error(true, &options, "process 77 (qemu) has it");
+	g_assert_cmpstr(fake_ran->str, ==, "");
+	fake_delete("/proc/77/fd/9");
+
+	/* Bound, and when it is not */
+	g_assert_null(try(false, &options));
+	g_assert_null(try(false, &options));
+	g_assert_cmpstr(fake_ran->str, ==,
+			"driverctl --noprobe unset-override " BDF "\n"
+			"driverctl --noprobe unset-override " BDF "\n");
+	g_setenv("PATH", path, TRUE);
+}
+
 static void never_binds(void)
 {
 	as_root = true;
@@ -206,6 +262,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	/* First: it changes the environment, and others start threads. */
 	g_test_add_func("/bind/persist-needs-driverctl", persist_needs_driverctl);
+	g_test_add_func("/bind/persists", persists);
 	g_test_add_func("/bind/refusals", refusals);
 	g_test_add_func("/bind/unbind-refusals", unbind_refusals);
 	g_test_add_func("/bind/never-binds", never_binds);
