@@ -4,7 +4,7 @@
 
     tests/nested.py [SCENARIO...]
 
-One host VM with four emulated accelerators, each with a file behind its memory;
+One host VM with five emulated accelerators, most with a file behind their memory;
 in it one guest after the other. What a scenario says about memory is proved by
 content, as in tests/demo.py. RESETS=N resets the guest N times instead of a
 few. PAGES=on has all scenarios run with the driver's parameter struct_pages at that.
@@ -13,6 +13,7 @@ few. PAGES=on has all scenarios run with the driver's parameter struct_pages at 
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from xml.etree import ElementTree
@@ -32,6 +33,11 @@ OTHERS = [word for n in (1, 2, 3) for word in (
     "-device", f"cxl-rp,port={n},bus=cxl.1,id=rp{n},chassis=0,slot={n + 2}",
     "-object", f"memory-backend-file,id=m{n},size={SIZE},share=on,mem-path={RUN}/dpa{n}.bin",
     "-device", f"cxl-type2,id=accel{n},bus=rp{n},memdev=m{n}")]
+# and one that is large: of memory that exists where it is touched
+LARGE, LARGE_GIB = 4, 4
+OTHERS += ["-device", f"cxl-rp,port={LARGE},bus=cxl.1,id=rp{LARGE},chassis=0,slot={LARGE + 2}",
+           "-object", f"memory-backend-ram,id=m{LARGE},size={LARGE_GIB}G,reserve=off",
+           "-device", f"cxl-type2,id=accel{LARGE},bus=rp{LARGE},memdev=m{LARGE}"]
 
 # In a guest, beside root port rp0
 PORT1 = ["-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3"]
@@ -465,6 +471,29 @@ def struct_pages(t):
         t.vm.sh(f"echo {before} >{STRUCT_PAGES}; {rebind}")
 
 
+def leaves(t):
+    """Memory of several GiB: leaves of 1 GiB in QEMU's page table and in KVM's"""
+    t.start("-m", "1280M", *t.device(LARGE, "rp0"))
+    name, = t.bind().values()
+
+    def counted():
+        """Faults of the mapping by size, and what KVM maps in leaves of 1 GiB"""
+        said = t.vm.sh(f"cat /sys/kernel/debug/vfio-cxl-pci/{t.bdfs[LARGE]} /sys/kernel/debug/kvm/pages_1g")
+        faults = re.search(r"faults: 4K (\d+), PMD (\d+), PUD (\d+)", said)
+        return [int(n) for n in (*faults.groups(), said.split()[-1])]
+
+    before = counted()
+    for gib in range(LARGE_GIB):
+        t.vm.guest.sh(f"echo gib{gib} | dd of=/dev/{name} bs=1M seek={gib << 10} conv=notrunc 2>/dev/null")
+    said = t.vm.guest.sh(f"for g in $(seq 0 {LARGE_GIB - 1}); do "
+                         f"dd if=/dev/{name} bs=1M skip=$((g << 10)) count=1 2>/dev/null | head -n 1; done").split()
+    t.check(said == [f"gib{gib}" for gib in range(LARGE_GIB)], "each GiB keeps what is written", said)
+    small, medium, large, kvm = (b - a for a, b in zip(before, counted()))
+    t.check((small, medium, large) == (0, 0, LARGE_GIB), f"{LARGE_GIB} faults, of 1 GiB each",
+            f"{small} of 4 KiB, {medium} of 2 MiB, {large} of 1 GiB")
+    t.check(kvm == LARGE_GIB, f"KVM maps it in {LARGE_GIB} leaves", kvm)
+
+
 def tools(t):
     """What cxl and lspci say in the guest"""
     t.start(*t.device(0, "rp0"))
@@ -628,7 +657,7 @@ def touched(t):
 
 SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, reloaded, hotplug, hotplug_beside,
              guest_commits, touched, dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi, unprivileged,
-             struct_pages, tools, as_printed, as_libvirt]
+             struct_pages, leaves, tools, as_printed, as_libvirt]
 
 
 def main():
