@@ -199,13 +199,13 @@ struct vfio_cxl_device {
 
 	/**
 	 * @own: state of the task that holds @own.lock
-	 * @own.lock: serializes config writes, low power, VFIO_DEVICE_RESET and
-	 *	the end of a CXL Reset
+	 * @own.lock: serializes config writes that reach the device, low power,
+	 *	VFIO_DEVICE_RESET and the end of a CXL Reset
 	 * @own.task: that task, while it may run into a reset
 	 * @own.flags: flags of that reset
 	 */
 	struct {
-		struct mutex lock;	/* config writes, one at a time */
+		struct mutex lock;	/* one at a time of what @own.lock says */
 		struct task_struct *task;
 		unsigned int flags;
 	} own;
