@@ -473,8 +473,10 @@ def struct_pages(t):
 
 def leaves(t):
     """Memory of several GiB: leaves of 1 GiB in QEMU's page table and in KVM's"""
-    t.start("-m", "1280M", *t.device(LARGE, "rp0"))
+    # The window has room for a multiple of a GiB, wherever it begins itself.
+    t.start("-m", "1280M", *t.device(LARGE, "rp0"), env=f"GUEST_MACHINE=cxl-fmw.0.size={LARGE_GIB + 1}G")
     name, = t.bind().values()
+    t.check(t.get(LARGE, "cxl-base") % (1 << 30) == 0, "it begins at a multiple of a GiB", hex(t.get(LARGE, "cxl-base")))
 
     def counted():
         """Faults of the mapping by size, and what KVM maps in leaves of 1 GiB"""
