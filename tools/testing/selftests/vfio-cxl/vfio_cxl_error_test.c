@@ -29,23 +29,9 @@ static bool signalled(int fd)
 	return false;
 }
 
-/* The device @emulated, its name in the emulator's monitor, reports @error. */
-static bool inject_into(const char *emulated, const char *error)
-{
-	char command[64], *answer;
-	bool ok;
-
-	snprintf(command, sizeof(command), "pcie_aer_inject_error %s %s", emulated,
-		 error);
-	answer = vfio_cxl_emulator(command);
-	ok = answer;
-	free(answer);
-	return ok;
-}
-
 static bool inject(const char *error)
 {
-	return inject_into(getenv("VFIO_CXL_EMULATED"), error);
+	return vfio_cxl_inject(getenv("VFIO_CXL_EMULATED"), error);
 }
 
 FIXTURE(error) {
@@ -229,7 +215,7 @@ TEST(fatal_without_memory)
 	ASSERT_LE(0, fd);
 	vfio_cxl_xhost_config(dev.bdf, before, 0, sizeof(before));
 
-	ASSERT_TRUE(inject_into(emulated, "DLP"));
+	ASSERT_TRUE(vfio_cxl_inject(emulated, "DLP"));
 	EXPECT_TRUE(signalled(fd));
 	for (i = 0; i < RECOVERY_TRIES; i++) {
 		vfio_cxl_xhost_config(dev.bdf, after, 0, sizeof(after));

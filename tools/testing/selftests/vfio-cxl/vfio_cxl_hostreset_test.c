@@ -322,17 +322,13 @@ TEST_F(neighbour, has_the_bus_reset)
 	struct vfio_device_feature_cxl_mem before, after;
 	struct vfio_cxl_dev *dev = &self->dev;
 	__u32 page_before[PHYSICAL], page_after[PHYSICAL];
-	char command[64], *answer, *p;
 	unsigned int i;
+	char *p;
 
 	physical(dev, page_before);
 	p = vfio_cxl_xtenant(dev, 97);
 	ASSERT_EQ(0, vfio_cxl_mem_get(dev, &before));
-	snprintf(command, sizeof(command), "pcie_aer_inject_error %s COMP_TIME",
-		 self->emulated);
-	answer = vfio_cxl_emulator(command);
-	ASSERT_NE(NULL, answer);
-	free(answer);
+	ASSERT_TRUE(vfio_cxl_inject(self->emulated, "COMP_TIME"));
 	for (i = 0; i < 300; i++) {
 		ASSERT_EQ(0, vfio_cxl_mem_get(dev, &after));
 		if (after.closures != before.closures && !after.reasons)

@@ -746,6 +746,19 @@ char *vfio_cxl_emulator(const char *command)
 	return answer;
 }
 
+bool vfio_cxl_inject(const char *emulated, const char *error)
+{
+	char command[64], *answer;
+	bool ok;
+
+	snprintf(command, sizeof(command), "pcie_aer_inject_error %s %s", emulated,
+		 error);
+	answer = vfio_cxl_emulator(command);
+	ok = answer;
+	free(answer);
+	return ok;
+}
+
 bool vfio_cxl_emulator_words(__u64 addr, __u32 *words, unsigned int count)
 {
 	char command[64], *answer, *p;

@@ -264,6 +264,8 @@ __u64 vfio_cxl_hpa(const __u32 *page, __u32 hdm);
  */
 char *vfio_cxl_qmp(const char *execute, const char *arguments);
 char *vfio_cxl_emulator(const char *command);
+/* Have the device @emulated, its name there, report an error of its link, "DLP" */
+bool vfio_cxl_inject(const char *emulated, const char *error);
 /* Set a property of the device; whether that worked */
 bool vfio_cxl_emulate(const char *property, const char *value);
 /*

@@ -36,17 +36,7 @@ static const struct kernel_param_ops range_ops = {
 module_param_cb(range, &range_ops, NULL, 0200);
 MODULE_PARM_DESC(range, "physical addresses, first and last");
 
-static int __init claim_init(void)
-{
-	return 0;
-}
-module_init(claim_init);
-
-static void __exit claim_exit(void)
-{
-	release();
-}
-module_exit(claim_exit);
+module_exit(release);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Owns memory, for the vfio-cxl-pci selftests");

@@ -48,16 +48,5 @@ static const struct kernel_param_ops range_ops = {
 module_param_cb(range, &range_ops, NULL, 0600);
 MODULE_PARM_DESC(range, "page frames: first and count");
 
-static int __init pfns_init(void)
-{
-	return 0;
-}
-module_init(pfns_init);
-
-static void __exit pfns_exit(void)
-{
-}
-module_exit(pfns_exit);
-
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("What the kernel thinks of page frames, for the vfio-cxl-pci selftests");
