@@ -19,11 +19,13 @@ import time
 from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import iommu
 from tap import Writer
 from platforms import RUN
 from vm import HostVM, VMError
 
 SIZE = 256 << 20
+GIB = 1 << 30
 BYTES = 2 << 20             # of the pattern that proves where memory is
 RESETS = int(os.environ.get("RESETS", "4"))
 PAGES = os.environ.get("PAGES", "")
@@ -472,11 +474,14 @@ def struct_pages(t):
 
 
 def leaves(t):
-    """Memory of several GiB: leaves of 1 GiB in QEMU's page table and in KVM's"""
+    """Memory of several GiB beside an odd 256 MiB of RAM: leaves of 1 GiB in every table on the way"""
+    t.vm.sh("modprobe iommufd")
     # The window has room for a multiple of a GiB, wherever it begins itself.
-    t.start("-m", "1280M", *t.device(LARGE, "rp0"), env=f"GUEST_MACHINE=cxl-fmw.0.size={LARGE_GIB + 1}G")
+    t.start("-object", "iommufd,id=iommufd0", "-m", "1280M", *t.device(LARGE, "rp0", iommufd="iommufd0"),
+            env=f"GUEST_MACHINE=cxl-fmw.0.size={LARGE_GIB + 1}G")
     name, = t.bind().values()
-    t.check(t.get(LARGE, "cxl-base") % (1 << 30) == 0, "it begins at a multiple of a GiB", hex(t.get(LARGE, "cxl-base")))
+    base = t.get(LARGE, "cxl-base")
+    t.check(base % GIB == 0, "it begins at a multiple of a GiB", hex(base))
 
     def counted():
         """Faults of the mapping by size, and what KVM maps in leaves of 1 GiB"""
@@ -494,6 +499,23 @@ def leaves(t):
     t.check((small, medium, large) == (0, 0, LARGE_GIB), f"{LARGE_GIB} faults, of 1 GiB each",
             f"{small} of 4 KiB, {medium} of 2 MiB, {large} of 1 GiB")
     t.check(kvm == LARGE_GIB, f"KVM maps it in {LARGE_GIB} leaves", kvm)
+    found = iommu.leaves(t.vm.qmp, t.bdfs[LARGE], base, base + LARGE_GIB * GIB - 1)
+    t.check(found == [(base + gib * GIB, GIB) for gib in range(LARGE_GIB)],
+            f"the IOMMU maps it in {LARGE_GIB} leaves", [(hex(at), hex(size)) for at, size in found[:8]])
+
+
+def narrow_iommu(t):
+    """Device memory above what the IOMMU translates: CPUs use it, and the warning says who cannot"""
+    t.vm.sh("modprobe iommufd")
+    t.start("-object", "iommufd,id=iommufd0", "-m", "512M,slots=2,maxmem=600G", *t.device(0, "rp0", iommufd="iommufd0"))
+    base = t.get(0, "cxl-base")
+    t.check(base >= 1 << 39, "the memory is above 39 bits", hex(base))
+    t.use(0)
+    good, report = t.vm.engine_selftest()
+    t.check(good, "DMA to the guest's RAM works", report)
+    said = t.vm.sh("grep -i 'warning\\|error' /tmp/guest.log || true").splitlines()
+    t.check(len(said) == 1 and f"{t.bdfs[0]}: CXL memory is not mapped for DMA" in said[0],
+            "one warning says that it is not mapped for DMA", said)
 
 
 def tools(t):
@@ -659,14 +681,15 @@ def touched(t):
 
 SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, reloaded, hotplug, hotplug_beside,
              guest_commits, touched, dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi, unprivileged,
-             struct_pages, leaves, tools, as_printed, as_libvirt]
+             struct_pages, leaves, narrow_iommu, tools, as_printed, as_libvirt]
 
 
 def main():
     wanted = [s for s in SCENARIOS if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
     tap = Writer(len(wanted))
     os.makedirs(RUN, exist_ok=True)
-    with HostVM("nested", devices=OTHERS) as vm:
+    # An IOMMU of 39 bits, as smaller machines have: see narrow_iommu
+    with HostVM("nested", devices=OTHERS, iommu=",aw-bits=39") as vm:
         vm.boot()
         if PAGES:
             vm.sh(f"modprobe vfio-cxl-pci && echo {PAGES} >{STRUCT_PAGES}")

@@ -34,7 +34,7 @@ IMAGES = os.path.join(BUILD, "images")
 CONSOLE = "ttyAMA0" if ARCH == "arm64" else "ttyS0 no_timer_check tsc=nowatchdog"
 
 
-def x86_platform(machine, icount=False):
+def x86_platform(machine, icount, iommu):
     tcg = icount or os.environ.get("ACCEL") != "kvm" or not kvm_works()
     if icount:
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
@@ -43,7 +43,7 @@ def x86_platform(machine, icount=False):
     return [*accel, "-cpu", "max" if tcg else "host",
             "-machine", f"q35,{machine}{'' if tcg else ',kernel-irqchip=split'}",
             # Interrupt remapping, or VFIO calls the group unsafe.
-            "-device", "intel-iommu,intremap=on,caching-mode=on"]
+            "-device", "intel-iommu,intremap=on,caching-mode=on" + iommu]
 
 
 def arm64_platform(machine):
@@ -71,6 +71,6 @@ def kvm_works():
     return False
 
 
-def platform(machine, icount):
-    """QEMU's arguments for CPUs, board and IOMMU; machine: more properties of -machine"""
-    return arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine, icount)
+def platform(machine, icount, iommu):
+    """QEMU's arguments for CPUs, board and IOMMU; machine, iommu: more properties of them"""
+    return arm64_platform(machine) if ARCH == "arm64" else x86_platform(machine, icount, iommu)

@@ -42,7 +42,7 @@ class HostVM(Shell):
     initrd = os.path.join(IMAGES, "host.cpio")
 
     def __init__(self, name, run="", accel_options="", devices=(), append="", verbose=False,
-                 console=False, icount=False):
+                 console=False, icount=False, iommu=""):
         """
         name           of the logs
         run            vfio_cxl.run for the host VM; "" serves commands
@@ -50,6 +50,7 @@ class HostVM(Shell):
         devices        more arguments for QEMU; -machine adds to the one that there is
         console        connect the serial console to this terminal
         icount         one CPU, of which each instruction takes 1 ns of the VM's time
+        iommu          more properties of a PC's intel-iommu, each after a comma
         """
         self.name = name
         self.append = append + (f" vfio_cxl.run={run}" if run else "")
@@ -58,6 +59,7 @@ class HostVM(Shell):
         self.verbose = verbose
         self.console = console
         self.icount = icount
+        self.iommu = iommu
         self.process = None
         self.lock = None
         self.guest = None
@@ -78,7 +80,7 @@ class HostVM(Shell):
         machine = f"cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={self.window}{machine}"
         args = [
             QEMU, "-L", ROMS, "-nodefaults", "-display", "none", "-no-reboot",
-            *platform(machine, self.icount),
+            *platform(machine, self.icount, self.iommu),
             "-smp", "1" if self.icount else "2", "-m", self.memory,
             "-kernel", self.kernel, "-initrd", self.initrd,
             "-append", f"console={CONSOLE} panic=-1 {self.append}",
