@@ -80,3 +80,25 @@ if [ "${CCACHE:-1}" != 0 ] && command -v ccache >/dev/null; then
 	hostcc='ccache gcc'
 	export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
 fi
+
+# git in the tree at $tree, without anybody's configuration, so that the same input
+# gives the same commits and the same patches everywhere
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+tgit()
+{
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null git -C "${tree?}" \
+		-c core.autocrlf=false -c core.fileMode=true -c gc.auto=0 "$@"
+}
+
+# ---- qemu/, whose form is in qemu/README ----
+
+qemu=$top/qemu
+# The patches in order, FOLDER/NAME.patch; nothing if there is no series yet.
+series() { [ ! -f "$qemu/series" ] || sed '/^#/d; /^$/d' "$qemu/series"; }
+# The root commit of a tree that is made of it is the pinned release.
+base_of() { tgit rev-list --max-parents=0 HEAD; }
+
+# The one new file whose original is elsewhere in this repository. QEMU's copy
+# is made as the kernel's headers_install would make it: without _UAPI.
+uapi_in_qemu=linux-headers/linux/vfio_cxl.h
+uapi_header() { sed 's,^\(#\(ifndef\|define\|endif /\*\) *\)_UAPI_,\1_,' "$top/include/uapi/linux/vfio_cxl.h"; }
