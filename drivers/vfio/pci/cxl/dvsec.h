@@ -8,7 +8,7 @@
 /* What a write asks of the hardware, see vfio_cxl_dvsec_write() */
 #define VFIO_CXL_DVSEC_WBI	BIT(0)	/* write the device's cache back */
 #define VFIO_CXL_DVSEC_RESET	BIT(1)	/* CXL Reset */
-#define VFIO_CXL_DVSEC_MEM_CLR	BIT(2)	/* with RESET: clear the memory, too */
+#define VFIO_CXL_DVSEC_MEM_CLR	BIT(2)	/* with RESET: also clear the memory */
 #define VFIO_CXL_DVSEC_CACHING	BIT(3)	/* Disable_Caching has changed */
 
 /**

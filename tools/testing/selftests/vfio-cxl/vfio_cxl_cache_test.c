@@ -352,7 +352,7 @@ FIXTURE_TEARDOWN(often)
 }
 
 /*
- * What a read or a write by file touches, here of two pieces, is flushed, too.
+ * What a read or a write by file touches, here in two pieces, is flushed as well.
  *
  * Guards: region.c dpa_copy(); cache.c vfio_cxl_cache_touch()
  */

@@ -228,7 +228,7 @@ TEST_F(big, gib_faults)
 
 	p = vfio_cxl_xmap_dpa(dev, off, len, SZ_1G, 0);
 #ifdef __aarch64__
-	/* Linux has no huge pages of 1 GiB there, but for hugetlbfs. */
+	/* Linux has no huge pages of 1 GiB there, except in hugetlbfs. */
 	EXPECT_EQ(len / SZ_2M, faults_of(p, len));
 #else
 	EXPECT_EQ(4, faults_of(p, len));

@@ -240,7 +240,7 @@ static void expect_same_config(struct __test_metadata *_metadata, __u16 dvsec,
 {
 	__u32 i;
 
-	/* The doorbells were rung, too, and the device has said so. */
+	/* The doorbells were also rung, and the device has said so. */
 	memcpy(before + dvsec + DVSEC_STATUS2, after + dvsec + DVSEC_STATUS2,
 	       2);
 	for (i = 0; i < 4096; i++) {

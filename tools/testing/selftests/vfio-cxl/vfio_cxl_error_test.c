@@ -190,7 +190,7 @@ TEST_F(error, fatal_and_closed)
 }
 
 /*
- * A device without memory loses its config space, too, and so does the next user.
+ * A device without memory also loses its config space, and so does its next user.
  *
  * Guards: reset.c vfio_cxl_error_detected(), vfio_cxl_resume(); main.c
  * vfio_cxl_open_device(), the -EAGAIN

@@ -154,7 +154,7 @@ bool vfio_cxl_bind(const char *bdf);
 bool vfio_cxl_unbind(const char *bdf);
 /* Whether its memory has struct pages while it can be reached */
 bool vfio_cxl_has_pages(const char *bdf);
-/* Write to a file of sysfs, debugfs or procfs; a failure is told, too */
+/* Write to a file of sysfs, debugfs or procfs, and report a failure */
 bool vfio_cxl_write_file(const char *path, const char *text);
 
 /* On return the driver has closed the device too, if this was its only user. */

@@ -347,7 +347,7 @@ TEST_F(harassed, reset_while_cleared)
 	close(log);
 }
 
-/* Guards: main.c vfio_cxl_close_device(), reached by exit, too */
+/* Guards: main.c vfio_cxl_close_device(), also reached by exit */
 TEST_F(cxl, killed_tenant)
 {
 	__u32 first[SNAPSHOT], then[SNAPSHOT];
@@ -655,7 +655,7 @@ TEST_F(cxl, type1_is_an_opt_in)
 		ASSERT_TRUE(vfio_cxl_bind(vfio_cxl_bdf));
 		ASSERT_EQ(0, vfio_cxl_open_group(dev, vfio_cxl_bdf));
 	}
-	/* Not faulted in before, and at an odd 4 KiB page, too */
+	/* Not faulted in before, also at an odd 4 KiB page */
 	p = vfio_cxl_xmap_dpa(dev, 0, 4 * SZ_2M, SZ_2M, 0);
 	EXPECT_EQ(0, map_dma(dev, p, 4 * SZ_2M, SZ_256M));
 	EXPECT_EQ(0, unmap_dma(dev, 4 * SZ_2M, SZ_256M));

@@ -174,7 +174,7 @@ static void read_all(struct vfio_cxl_dev *dev, __u8 *regs4, __u8 *regs8,
 	}
 }
 
-/* Whether the CXL core, too, has a region there */
+/* Whether the CXL core has a region there as well */
 static bool region_at(__u64 hpa)
 {
 	DIR *dir = opendir("/sys/bus/cxl/devices");
@@ -201,7 +201,7 @@ static bool region_at(__u64 hpa)
 }
 
 /*
- * The host address is planted in the physical ranges of the Device DVSEC, too.
+ * The host address is also planted in the physical ranges of the Device DVSEC.
  *
  * Guards: comp_regs.c comp_regs_kind(), CR_HDM; config.c cfg_kind(),
  * CFG_DVSEC; dvsec.c dvsec_regs[]

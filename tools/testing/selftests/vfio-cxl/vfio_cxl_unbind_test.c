@@ -78,7 +78,7 @@ TEST_F(cxl, unbind_waits_for_the_user)
 	vfio_cxl_hdm_program(dev, 0x7a50000000ULL, HDM_CTRL_COMMIT);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 
-	/* The mapping alone keeps the device, too. */
+	/* The mapping alone also keeps the device. */
 	vfio_cxl_close(dev);
 	usleep(300 * 1000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
