@@ -173,7 +173,7 @@ static unsigned cxl_hop_users(const CXLRoute *route, unsigned i)
 
 /*
  * Find a decoder at every hop. Decoders must ascend: *floor is the end of all
- * that are committed and come before. (Before the first reset none is.)
+ * that are committed and come before. (None is before the first reset.)
  */
 static bool cxl_path_decoders(const CXLPath *path, const CXLRoute *route,
                               unsigned *which, hwaddr *floor, Error **errp)
@@ -203,8 +203,8 @@ static bool cxl_path_decoders(const CXLPath *path, const CXLRoute *route,
 }
 
 /*
- * First fit at or above @from, beside other places. When there is none *base is
- * where it would be if the window went on.
+ * First fit at or above @from, beside other places. If there is none, *base is
+ * where it would be in a larger window.
  */
 static bool cxl_window_fit(const CXLFixedWindow *fw, uint64_t size, hwaddr from,
                            uint64_t align, hwaddr *base)
@@ -425,7 +425,6 @@ static void cxl_place_commit(CXLPlace *place)
 
         if (!cxl_hdm_decoder_committed(&other)) {
             cxl_hdm_decoder_set(cache_mem, n, &d);
-            cxl_hdm_enable(cache_mem);
             place->committed = true;
             return;
         }
@@ -500,7 +499,6 @@ static bool cxl_path_commit(CXLPath *path, Error **errp)
     for (unsigned i = 0; i < route.nr_hops; i++) {
         d.targets = route.hop[i].port;
         cxl_hdm_decoder_set(route.hop[i].cache_mem, which[i], &d);
-        cxl_hdm_enable(route.hop[i].cache_mem);
     }
     trace_cxl_path_commit(path->dev->name, path->base, path->size);
     cxl_path_map(path, path->fw, path->base);
@@ -693,7 +691,7 @@ static bool cxl_route_check_ports(PCIDevice *d, Error **errp)
             g_autofree char *a = qdev_get_human_name(DEVICE(first));
             g_autofree char *b = qdev_get_human_name(DEVICE(port));
 
-            error_setg(errp, "port number %u of '%s' is that of '%s', too; "
+            error_setg(errp, "port number %u of '%s' is also that of '%s'; "
                        "give each a port= of its own", number, b, a);
             return false;
         }

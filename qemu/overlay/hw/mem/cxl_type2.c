@@ -162,7 +162,7 @@ static void ct2_realize(PCIDevice *d, Error **errp)
     if (s->ats) {
         pcie_ats_init(d, CXL_TYPE2_ATS_OFFSET, true);
     }
-    /* Last of all capabilities, for resets bring its header back, too */
+    /* The last capability: resets restore its header as well */
     cxl_type2_dvsec_init(s);
 
     if (msix_init_exclusive_bar(d, CT2_MSIX_VECTORS, CT2_MSIX_BAR, errp)) {

@@ -86,7 +86,7 @@ typedef enum CXLType2Media {
  *               both in ms of the virtual clock
  * @mem_active: what Mem_Active reads
  *
- * The rest are properties, but for @capacity, the size of @memdev. Those after
+ * The rest are properties, except @capacity, the size of @memdev. Those after
  * @interleave can be changed at any time.
  */
 struct CXLType2Dev {
@@ -186,7 +186,7 @@ void cxl_type2_reset(DeviceState *dev);
 /**
  * cxl_type2_cxl_reset: start a CXL Reset, CXL r4.0 9.7
  * @s: a device that is capable of it
- * @clear: clear the memory, too
+ * @clear: also clear the memory
  */
 void cxl_type2_cxl_reset(CXLType2Dev *s, bool clear);
 
@@ -201,7 +201,7 @@ void cxl_type2_regs_init(CXLType2Dev *s);
 /**
  * cxl_type2_regs_reset: reset them; what the guest mapped is gone
  * @s: the device
- * @cold: RAS registers, too, which are sticky
+ * @cold: also reset RAS registers, which are sticky
  * @keep_locked: but not decoders that are locked
  */
 void cxl_type2_regs_reset(CXLType2Dev *s, bool cold, bool keep_locked);

@@ -40,7 +40,7 @@ static const struct {
 };
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(cdat_speed) + 2 != CDAT_ENTRIES);
 
-/* An entry, zeroed but for its header */
+/* An entry, zeroed except for its header */
 static void *cdat_new(uint8_t type, size_t length)
 {
     CDATSubHeader *header = g_malloc0(length);

@@ -128,7 +128,7 @@ typedef struct CXLType2Engine {
 
 /**
  * cxl_type2_engine_init: from the owner's realize
- * @e: the engine, zero but for @delay and @survives_flr
+ * @e: the engine, zeroed except for @delay and @survives_flr
  * @pdev: the owner, which registers @e->bar and has used MSI-X vector 0
  * @memory: what the engine works on, from device physical address 0 on
  */

@@ -12,7 +12,7 @@
  * PCI configuration, D3, scratch and what the engine does go in every reset.
  * FLR ends there, for it must not disturb CXL.cache and CXL.mem (unless
  * x-lose-decoder=on, which makes a device that takes FLR for a reason to lose
- * its decoders). All others take the component registers and the DVSECs, too,
+ * its decoders). All others also reset the component registers and the DVSECs,
  * and with them the place where the memory appears:
  *
  *   start       system reset, hot plug, slot power. Nothing is sticky, and
@@ -22,9 +22,9 @@
  *   CXL Reset   As a bus reset, except that CONFIG_LOCK holds (with
  *               x-config-lock=on) and so do locked decoders (with
  *               x-keep-locked=on); and it has a beginning and an end: what the
- *               guest writes in between is lost, but for RAS registers, and the
- *               memory does not answer. The end comes at once, unless
- *               x-cxl-reset-delay is set, and may be an error, or not come.
+ *               guest writes in between is lost, except to RAS registers, and
+ *               the memory does not answer. It ends at once unless
+ *               x-cxl-reset-delay is set, and may end in an error, or never.
  *
  * The content of the memory survives all of them, unless a CXL Reset is asked
  * to clear it.
@@ -199,9 +199,9 @@ void cxl_type2_reset(DeviceState *dev)
 /* ---- CXL Reset ---- */
 
 /*
- * Big backends are mostly holes, and should be holes again. Not if something
- * has pinned pages (see ram_block_discard_disable()), and not behind the back
- * of others who have mapped a file that is private here.
+ * Large backends are mostly holes, and should be so again: unless something has
+ * pinned pages (see ram_block_discard_disable()), or others have mapped a file
+ * that is private here.
  */
 static bool ct2_punch_memory(MemoryRegion *mr, uint64_t size)
 {

@@ -382,9 +382,14 @@ CXLRetCode cxl_dcd_release(CXLType3Dev *ct3d, const CXLDCExtentRaw *extents,
     for (uint32_t i = 0; i < count; i++) {
         const CXLDCExtentRaw *e = &extents[i];
         CXLDCExtentGroup *group;
+        CXLDCExtent *ent;
 
+        QTAILQ_FOREACH(ent, &ct3d->dc.extents, node) {
+            ent->releasing |= ranges_overlap(ent->start_dpa, ent->len,
+                                             e->start_dpa, e->len);
+        }
         if (cxl_tagged(ct3d)) {
-            cxl_tagged_releasing(ct3d, e->start_dpa, e->len, how->sanitize);
+            cxl_tagged_set_sanitize(ct3d, e->start_dpa, e->len, how->sanitize);
         }
         if (find_pending(ct3d, e->start_dpa, e->len, &group)) {
             withdraw(ct3d, e->start_dpa, e->len);
@@ -471,6 +476,16 @@ CXLType3Dev *cxl_dcd_find(const char *path, Error **errp)
     return CXL_TYPE3(obj);
 }
 
+CXLRetCode cxl_dcd_check_host(CXLType3Dev *ct3d, uint16_t host_id, Error **errp)
+{
+    if (host_id) {
+        error_setg(errp, "cxl-type3 '%s': there is no host %u, only host 0",
+                   DEVICE(ct3d)->id ?: "(no id)", host_id);
+        return CXL_MBOX_INVALID_INPUT;
+    }
+    return CXL_MBOX_SUCCESS;
+}
+
 static bool parse_tag(CXLType3Dev *dcd, uint8_t rid, const char *str,
                       QemuUUID *tag, Error **errp)
 {
@@ -523,7 +538,8 @@ void qmp_cxl_add_dynamic_capacity(const char *path, uint16_t host_id,
     CXLType3Dev *dcd = cxl_dcd_find(path, errp);
     QemuUUID tag;
 
-    if (!dcd || !parse_tag(dcd, rid, tag_str, &tag, errp)) {
+    if (!dcd || cxl_dcd_check_host(dcd, host_id, errp) ||
+        !parse_tag(dcd, rid, tag_str, &tag, errp)) {
         return;
     }
     if (sel_policy != CXL_EXTENT_SELECTION_POLICY_PRESCRIPTIVE) {
@@ -565,7 +581,8 @@ void qmp_cxl_release_dynamic_capacity(const char *path, uint16_t host_id,
     CXLType3Dev *dcd = cxl_dcd_find(path, errp);
     QemuUUID tag;
 
-    if (!dcd || !parse_tag(dcd, rid, tag_str, &tag, errp)) {
+    if (!dcd || cxl_dcd_check_host(dcd, host_id, errp) ||
+        !parse_tag(dcd, rid, tag_str, &tag, errp)) {
         return;
     }
     if (removal_policy == CXL_EXTENT_REMOVAL_POLICY_TAG_BASED) {

@@ -86,16 +86,14 @@ static CxlDynamicCapacityStatus *get_status(CXLType3Dev *dcd,
     s->offset = ent->start_dpa - region->base;
     s->dpa = ent->start_dpa;
     s->len = ent->len;
-    s->state = accepted ? CXL_DYNAMIC_CAPACITY_STATE_ACCEPTED
-                        : CXL_DYNAMIC_CAPACITY_STATE_OFFERED;
+    s->state = ent->releasing ? CXL_DYNAMIC_CAPACITY_STATE_RELEASING :
+               accepted ? CXL_DYNAMIC_CAPACITY_STATE_ACCEPTED :
+                          CXL_DYNAMIC_CAPACITY_STATE_OFFERED;
     s->has_access = accepted;
     s->access = ct3_is_reachable(dcd, ent->start_dpa, ent->len) ?
         CXL_DYNAMIC_CAPACITY_ACCESS_TRAPPED : CXL_DYNAMIC_CAPACITY_ACCESS_NONE;
     if (cxl_tagged_status(dcd, ent->start_dpa, &tagged)) {
         s->backend = host_memory_backend_get_name(tagged.backend);
-        if (tagged.releasing) {
-            s->state = CXL_DYNAMIC_CAPACITY_STATE_RELEASING;
-        }
         if (tagged.direct) {
             s->access = CXL_DYNAMIC_CAPACITY_ACCESS_DIRECT;
         }

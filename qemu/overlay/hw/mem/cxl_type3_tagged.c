@@ -1,5 +1,5 @@
 /*
- * CXL Type 3 devices: dynamic capacity whose memory tags choose
+ * CXL Type 3 devices: dynamic capacity backed by tagged memory
  *
  * Copyright (c) 2026 The vfio-cxl authors
  *
@@ -30,7 +30,6 @@ typedef struct {
     CXLTaggedMemory *memory;
     uint64_t offset;            /* in the backend */
     MemoryRegion *alias;        /* in the DPA space, once it is accepted */
-    bool releasing;
     bool sanitize;
     bool direct;
 } CXLTagged;
@@ -575,13 +574,12 @@ bool cxl_tagged_whole(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len)
     return true;
 }
 
-void cxl_tagged_releasing(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
-                          bool sanitize)
+void cxl_tagged_set_sanitize(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
+                             bool sanitize)
 {
     for (uint64_t end = dpa + len; dpa < end;) {
         CXLTagged *t = find(ct3d, dpa);
 
-        t->releasing = true;
         t->sanitize = sanitize;
         dpa += t->len;
     }
@@ -609,7 +607,6 @@ bool cxl_tagged_status(CXLType3Dev *ct3d, uint64_t dpa, CXLTaggedStatus *status)
     }
     *status = (CXLTaggedStatus) {
         .backend = t->memory->backend,
-        .releasing = t->releasing,
         .direct = t->direct,
     };
     return true;

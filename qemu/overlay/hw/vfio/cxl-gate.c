@@ -14,8 +14,8 @@
  * When the host itself resets the device, a vCPU may learn of it first, by an
  * access that fails. It asks, and tries again.
  *
- * A host that cannot be asked is tried, and takes the memory away while Memory
- * Space Enable is off, too, as older drivers did.
+ * A host that cannot be asked is probed by an access. It takes the memory away
+ * while Memory Space Enable is off as well, as older drivers did.
  */
 
 #include "qemu/osdep.h"
@@ -134,7 +134,7 @@ static bool gate_remap_range(Int128 start, Int128 len, const MemoryRegion *mr,
 
 /*
  * The host revoked what IOMMUs map of the memory, while CPUs can reach it.
- * Through the memory region they, too, would lose it for a moment.
+ * Through the memory region CPUs would lose it for a moment as well.
  */
 static void gate_remap_dma(VFIOCXLGate *gate)
 {

@@ -17,16 +17,16 @@
  * @vdev: the device
  * @dpa: its memory
  * @dvsec: offset in config space of the CXL Device DVSEC, 0 if there is none
- * @has_feature: VFIO_DEVICE_FEATURE_CXL_MEM tells
- * @notified: and @changed is signalled when the answer is another
+ * @has_feature: the host answers VFIO_DEVICE_FEATURE_CXL_MEM
+ * @notified: and signals @changed when its answer changes
  * @held: a reset is under way: closed whatever the answer
- * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it when it was asked last
+ * @closures: as VFIO_DEVICE_FEATURE_CXL_MEM had it in the last answer
  * @reopened: called before the memory is shown again, if the host may have
  *            reset the device
  * @fresh: @reopened is to be called when the memory can be reached
  * @dma_warned: said that devices cannot reach @dpa
  * @fault: asked when a vCPU cannot reach guest memory
- * @faults: how often it was, since the memory came or went
+ * @faults: how often, since the memory last appeared or disappeared
  *
  * Open is when @dpa->mem is enabled. Protected by the BQL.
  */
@@ -100,8 +100,8 @@ void vfio_cxl_gate_release(VFIOCXLGate *gate);
 void vfio_cxl_gate_update(VFIOCXLGate *gate);
 
 /**
- * vfio_cxl_gate_unavailable: whether the guest could have the memory, but for
- *                            the state of the device
+ * vfio_cxl_gate_unavailable: whether only the state of the device keeps the
+ *                            memory from the guest
  * @gate: the gate
  */
 bool vfio_cxl_gate_unavailable(const VFIOCXLGate *gate);

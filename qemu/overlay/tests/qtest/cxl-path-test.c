@@ -17,18 +17,21 @@
 static void test_placement(void)
 {
     CXLTest t = {};
-    uint64_t hb;
+    uint64_t hb, hdm;
 
     start(&t, MACHINE PXB RP(0) RP(1) RP(2) FILEMEM(0, "256M")
           RAMMEM(1, "256M") RAMMEM(2, "512M")
           TYPE2(2, "rp2") TYPE2(0, "rp0") TYPE2(1, "rp1"));
-    assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 2)), 0, t.window,
-                   2 * CHUNK, CTRL_LOCKED);
+    hdm = find_hdm(&t, setup_endpoint(&t, 2));
+    assert_decoder(&t, hdm, 0, t.window, 2 * CHUNK, CTRL_LOCKED);
+    g_assert_cmphex(qtest_readl(t.qts, hdm + HDM_GLOBAL), ==, 2);
     assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 0)), 0,
                    t.window + 2 * CHUNK, CHUNK, CTRL_LOCKED);
     assert_decoder(&t, find_hdm(&t, setup_endpoint(&t, 1)), 0,
                    t.window + 3 * CHUNK, CHUNK, CTRL_LOCKED);
     hb = find_hdm(&t, t.hb);
+    /* HDM Decoder Enable is for endpoints */
+    g_assert_cmphex(qtest_readl(t.qts, hb + HDM_GLOBAL), ==, 0);
     assert_decoder(&t, hb, 0, t.window, 2 * CHUNK, CTRL_LOCKED);
     g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(0)), ==, 2);
     assert_decoder(&t, hb, 1, t.window + 2 * CHUNK, CHUNK, CTRL_LOCKED);
@@ -37,6 +40,36 @@ static void test_placement(void)
     g_assert_cmphex(qtest_readl(t.qts, hb + HDM_TARGETS(2)), ==, 1);
     assert_in_file(&t, 0, t.window + 2 * CHUNK);
     stop(&t);
+}
+
+/* A window may end with the address space (of 36 bits), but not later. */
+static void test_no_place(void)
+{
+    const struct {
+        uint64_t size;
+        unsigned windows;
+    } cases[] = {
+        { 64 * GiB - 0x120000000, 2 },
+        { 64 * GiB - 0x120000000 + CHUNK, 1 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *args = g_strdup_printf(
+            "-nodefaults -m 128 -cpu qemu32 -machine q35,cxl=on,"
+            "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=256M,"
+            "cxl-fmw.1.targets.0=cxl.0,cxl-fmw.1.size=%" PRIu64 "M "
+            PXB RP(0) FILEMEM(0, "256M") TYPE2(0, "rp0"),
+            cases[i].size / MiB, "%s");
+        CXLTest t = {};
+
+        start(&t, args);
+        g_assert_cmphex(t.window, ==, 0x110000000);
+        g_assert_cmpint(t.windows, ==, cases[i].windows);
+        assert_committed(&t);
+        g_assert(is_memory(&t, 0));
+        g_assert(is_memory(&t, 64 * MiB));
+        stop(&t);
+    }
 }
 
 /* Eight devices below one host bridge, the last of them in a second window */
@@ -430,7 +463,7 @@ static const struct {
       MACHINE PXB " -device cxl-rp,id=rp0,bus=cxl.0,chassis=0,slot=0"
       " -device cxl-rp,id=rp1,bus=cxl.0,chassis=0,slot=1"
       RAMMEM(0, "256M") RAMMEM(1, "256M") TYPE2(0, "rp0") TYPE2(1, "rp1"),
-      "port number 0 of 'rp1' is that of 'rp0', too" },
+      "port number 0 of 'rp1' is also that of 'rp0'" },
     { "reserve-unaligned",
       MACHINE PXB RP(0) ",hdm-reserve=100M",
       "hdm-reserve=0x6400000 is not a multiple of 256 MiB" },
@@ -519,6 +552,7 @@ int main(int argc, char **argv)
     }
 
     qtest_add_func("/cxl-path/placement", test_placement);
+    qtest_add_func("/cxl-path/no-place", test_no_place);
     qtest_add_func("/cxl-path/many", test_many);
     qtest_add_func("/cxl-path/wanted", test_wanted);
     qtest_add_func("/cxl-path/switch", test_switch);

@@ -115,7 +115,9 @@ static void mem_clr(const char *args, uint64_t size)
     g_assert_cmphex(qtest_readq(t.qts, t.window + size - 8), ==, 0);
     g_assert(is_memory(&t, t.window));
     /* nothing was filled with zeros */
-    g_assert_cmpint(st.st_blocks, <, MiB / 512);
+    if (can_punch_holes()) {
+        g_assert_cmpint(st.st_blocks, <, MiB / 512);
+    }
     stop(&t);
 }
 
@@ -154,6 +156,10 @@ static void test_mem_clr_private(void)
 /* If anything looks at all of it, it does not end in time. */
 static void test_big(void)
 {
+    if (!can_punch_holes()) {
+        g_test_skip("holes cannot be punched here");
+        return;
+    }
     alarm(60);
     mem_clr("-nodefaults -m 128 -cpu max,phys-bits=46 -machine q35,cxl=on,"
             "cxl-fmw.0.targets.0=cxl.0,cxl-fmw.0.size=8T " PXB RP(0)

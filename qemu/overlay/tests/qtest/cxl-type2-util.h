@@ -82,8 +82,12 @@ typedef struct {
     QTestState *qts;
     uint64_t hb;            /* host bridge: component registers */
     uint64_t window;        /* first fixed memory window */
+    unsigned windows;       /* how many ACPI tells of */
     char *path;             /* of the file behind mem0 */
 } CXLTest;
+
+/* Where holes cannot be punched, all of the memory is written to clear it. */
+bool can_punch_holes(void);
 
 /* ---- configuration space ---- */
 

@@ -19,6 +19,15 @@
  */
 
 /**
+ * cxl_dcd_check_host: whether a request is for the host that the device has
+ * @host_id: of the request; a device that is no LD of an MLD has host 0 alone
+ *
+ * Returns: CXL_MBOX_SUCCESS, or @errp is set.
+ */
+CXLRetCode cxl_dcd_check_host(CXLType3Dev *ct3d, uint16_t host_id,
+                              Error **errp);
+
+/**
  * cxl_dcd_add: offer extents to the host
  * @extents: with DPA, length, tag and sequence number
  */

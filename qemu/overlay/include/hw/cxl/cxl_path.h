@@ -3,7 +3,7 @@
  *
  * Platform firmware does two things for an accelerator whose memory the OS is
  * to find in place: it chooses a range in a CXL Fixed Memory Window, and it
- * commits, and mostly locks, every HDM decoder on the path from the window to
+ * commits, and usually locks, every HDM decoder on the path from the window to
  * the endpoint to exactly that range. This is that firmware.
  *
  * Copyright (c) 2026 The vfio-cxl authors
@@ -21,7 +21,7 @@
 #include "qemu/units.h"
 #include "system/memory.h"
 
-/** CXL_PATH_ANY: no wish for a base address */
+/** CXL_PATH_ANY: any base address will do */
 #define CXL_PATH_ANY UINT64_MAX
 
 /** CXL_PATH_ALIGN: base and size of an HDM decoder come in units of 256 MiB */
@@ -131,8 +131,8 @@ void cxl_path_withdraw(CXLPath *path);
  *
  * To be called when the endpoint's decoder has changed, and when those on the
  * way have (CXLMemEndpointClass.update). Has @mr appear where @d says, if that
- * is in a window and all decoders on the way lead to the endpoint, and else
- * disappear. Does nothing while firmware's commitment holds.
+ * is in a window and all decoders on the way lead to the endpoint; otherwise it
+ * disappears. Does nothing while firmware's commitment holds.
  */
 void cxl_path_follow(CXLPath *path, const CXLHDMDecoder *d);
 

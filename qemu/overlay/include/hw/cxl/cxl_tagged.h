@@ -1,5 +1,5 @@
 /*
- * Dynamic capacity whose memory tags choose
+ * Dynamic capacity backed by tagged memory
  *
  * Copyright (c) 2026 The vfio-cxl authors
  *
@@ -15,8 +15,8 @@
  * A cxl-type3 device with dc-regions-total-size has dynamic capacity regions
  * but no memory for them. An extent gets its memory when it is added: the tag
  * that it is added with names a memory backend. These functions look after
- * such extents; those that the host knows about are in CXLType3Dev, too, as
- * all extents of a device are.
+ * such extents; those that the host knows about are also in CXLType3Dev, as all
+ * extents of a device are.
  *
  * All of these are for the main thread, or with the BQL held.
  */
@@ -63,11 +63,11 @@ void cxl_tagged_reject(CXLType3Dev *ct3d, const CXLDCExtentList *offered);
 bool cxl_tagged_whole(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len);
 
 /**
- * cxl_tagged_releasing: note that whole extents are to be released
- * @sanitize: clear their memory when they are
+ * cxl_tagged_set_sanitize: note whether to clear memory when it is released
+ * @dpa: with @len, whole extents
  */
-void cxl_tagged_releasing(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
-                          bool sanitize);
+void cxl_tagged_set_sanitize(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len,
+                             bool sanitize);
 
 /* Give back the memory of whole extents */
 void cxl_tagged_drop(CXLType3Dev *ct3d, uint64_t dpa, uint64_t len);
@@ -77,7 +77,6 @@ void cxl_tagged_update(PCIDevice *d);
 
 typedef struct CXLTaggedStatus {
     HostMemoryBackend *backend;
-    bool releasing;
     bool direct;
 } CXLTaggedStatus;
 
