@@ -37,6 +37,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make tree         the driver in a kernel tree, built in several ways
 #:   make kernel-series   the driver as patches to mail: scripts/kernel-export DIR
 #:   make fuzz         fuzz the register models, FUZZ_TIME=seconds each; needs clang
+#:   make fuzz-qemu    fuzz QEMU's CXL devices for FUZZ_TIME=seconds (600)
 #:   make kselftest    the tests of the driver, in the host VM
 #:   make tool         the tool vfio-cxl, in the host VM
 #:   make metal        how CPU caches are flushed without a sign of a hypervisor
@@ -56,6 +57,9 @@ unit lint kselftest tool metal nested tree kernel-series kernel qemu image: %:
 
 fuzz:
 	@$(MAKE) -s -C tools/testing/vfio-cxl fuzz BUILD=$(BUILD)/unit
+
+fuzz-qemu:
+	@FUZZ_TIME=$(FUZZ_TIME) tests/fuzz-qemu
 
 docs:
 	@[ -x /usr/bin/sphinx-build ] || scripts/setup --also python3-sphinx
@@ -129,6 +133,6 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz lint kselftest tool metal \
+.PHONY: help demo check docs bench check-arm64 check-asan check-debug demo-shell unit fuzz fuzz-qemu lint kselftest tool metal \
 	nested tree kernel-series setup kernel qemu series-build image modules modules_install deb check-deb check-distro \
 	clean distclean
