@@ -245,6 +245,21 @@ def reloaded(t):
         t.use(0, 1)
 
 
+def kexec(t):
+    """A guest that starts another kernel itself: no firmware and no reset in between"""
+    t.start(*PORT1, *t.device(0, "rp0"), *t.device(1, "rp1"),
+            "-fsdev", "local,id=qemu,path=/qemu,security_model=none,readonly=on",
+            "-device", "virtio-9p-pci,bus=pcie.0,fsdev=qemu,mount_tag=qemu")
+    t.use(0, 1)
+    boot = t.vm.guest.sh("cat /proc/sys/kernel/random/boot_id")
+    t.vm.guest.sh("mkdir /qemu && mount -t 9p -o trans=virtio,ro qemu /qemu")
+    t.vm.guest.tell("kexec /qemu/bzImage /qemu/guest.cpio 2>/dev/console")
+    t.vm.wait_for_guest()
+    now = t.vm.guest.sh("cat /proc/sys/kernel/random/boot_id")
+    t.check(now != boot, "another kernel runs", now)
+    t.use(0, 1)
+
+
 def hotplug(t):
     """Plugged in while the guest runs, unplugged, and plugged in again"""
     t.start(*PORT1)
@@ -679,9 +694,9 @@ def touched(t):
         t.check(control & 0x500 == 0x500, f"{what}: decoder 0 is committed and locked", f"{control:#x}")
 
 
-SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, reloaded, hotplug, hotplug_beside,
-             guest_commits, touched, dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi, unprivileged,
-             struct_pages, leaves, narrow_iommu, tools, as_printed, as_libvirt]
+SCENARIOS = [two_devices, four_devices, below_a_switch, two_bridges, resets, reloaded, kexec, hotplug,
+             hotplug_beside, guest_commits, touched, dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, uefi,
+             unprivileged, struct_pages, leaves, narrow_iommu, tools, as_printed, as_libvirt]
 
 
 def main():
