@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import iommu
 from tap import Writer
 from platforms import RUN
+from topology import accelerator, bridge, device, port
 from vm import HostVM, VMError
 
 SIZE = 256 << 20
@@ -30,28 +31,18 @@ BYTES = 2 << 20             # of the pattern that proves where memory is
 RESETS = int(os.environ.get("RESETS", "4"))
 PAGES = os.environ.get("PAGES", "")
 
-# The accelerators of the host VM beside the one that there always is
-OTHERS = [word for n in (1, 2, 3) for word in (
-    "-device", f"cxl-rp,port={n},bus=cxl.1,id=rp{n},chassis=0,slot={n + 2}",
-    "-object", f"memory-backend-file,id=m{n},size={SIZE},share=on,mem-path={RUN}/dpa{n}.bin",
-    "-device", f"cxl-type2,id=accel{n},bus=rp{n},memdev=m{n}")]
-# and one that is large: of memory that exists where it is touched
+# The accelerators of the host VM beside the one that there always is: three with a
+# file each, and a large one
 LARGE, LARGE_GIB = 4, 4
-OTHERS += ["-device", f"cxl-rp,port={LARGE},bus=cxl.1,id=rp{LARGE},chassis=0,slot={LARGE + 2}",
-           "-object", f"memory-backend-ram,id=m{LARGE},size={LARGE_GIB}G,reserve=off",
-           "-device", f"cxl-type2,id=accel{LARGE},bus=rp{LARGE},memdev=m{LARGE}"]
+OTHERS = [word for n in (1, 2, 3)
+          for word in port(n) + accelerator(f"accel{n}", f"rp{n}", SIZE, f"{RUN}/dpa{n}.bin")]
+OTHERS += port(LARGE) + accelerator(f"accel{LARGE}", f"rp{LARGE}", f"{LARGE_GIB}G")
 
 # In a guest, beside root port rp0
-PORT1 = ["-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3"]
-SWITCH = [
-    "-device", "cxl-upstream,bus=rp0,id=us0",
-    "-device", "cxl-downstream,port=0,bus=us0,id=ds0,chassis=1,slot=4",
-    "-device", "cxl-downstream,port=1,bus=us0,id=ds1,chassis=1,slot=5",
-]
-BRIDGE2 = [
-    "-device", "pxb-cxl,bus_nr=32,bus=pcie.0,id=cxl.2",
-    "-device", "cxl-rp,port=0,bus=cxl.2,id=rp2,chassis=2,slot=6",
-]
+PORT1 = port(1)
+SWITCH = device("cxl-upstream", bus="rp0", id="us0") + [
+    word for n in (0, 1) for word in device("cxl-downstream", port=n, bus="us0", id=f"ds{n}", chassis=9, slot=n)]
+BRIDGE2 = bridge(2, bus_nr=32) + port(0, of=2, name="rp2")
 TWO_WINDOWS = "GUEST_MACHINE=cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size=1G"
 
 # Engine commands, docs/system/devices/cxl-type2.rst of QEMU
@@ -179,7 +170,7 @@ def two_devices(t):
 
 def four_devices(t):
     """Four accelerators, two below each of two host bridges"""
-    t.start(*PORT1, *BRIDGE2, "-device", "cxl-rp,port=1,bus=cxl.2,id=rp3,chassis=2,slot=7",
+    t.start(*PORT1, *BRIDGE2, *port(1, of=2, name="rp3"),
             *(word for n in range(4) for word in t.device(n, f"rp{n}")), env=TWO_WINDOWS)
     t.use(0, 1, 2, 3)
     windows = [t.get(n, "cxl-window") for n in range(4)]

@@ -7,6 +7,7 @@ what time is. Each takes a Bench: see tests/bench/run.py.
 import re
 
 from channels import VMError
+from topology import device, port
 
 GIB = 1 << 30
 QMP = """'{"execute": "qmp_capabilities"}' '"return"'"""
@@ -106,10 +107,8 @@ def pages(b):
 def start_qemu(b, devices, prefix, before=""):
     """QEMU with these devices of the host VM, and no running guest, until it answers"""
     args = []
-    for n, device in enumerate(devices):
-        if n:
-            args.append(f"-device cxl-rp,port={n},bus=cxl.1,id=rp{n},chassis=0,slot={n + 2}")
-        args.append(f"-device vfio-pci,host={device},bus=rp{n}")
+    for n, bdf in enumerate(devices):
+        args += (port(n) if n else []) + device("vfio-pci", host=bdf, bus=f"rp{n}")
     return b.run(f"start {QMP} {before} start-guest none '' -S -m 64M -qmp stdio {' '.join(args)}", prefix)
 
 
@@ -157,9 +156,9 @@ def boot(b):
     """Boot of a guest, until its user space runs"""
     ram = "-m 256M -object memory-backend-ram,id=ram,size=256M,prealloc=on"
     got = {}
-    for kind, device in (("none", "none"), ("ours", b.small[0]), ("plain", b.plain)):
+    for kind, bdf in (("none", "none"), ("ours", b.small[0]), ("plain", b.plain)):
         got[kind] = b.run("start '' 'guest: up' env GUEST_PORTS=/none GUEST_MACHINE=memory-backend=ram "
-                          f"start-guest {device} '' {ram}", f"boot.{kind}")
+                          f"start-guest {bdf} '' {ram}", f"boot.{kind}")
     for unit, what in (("instructions", "work"), ("ns", "time")):
         ours, limit = got["ours"][what], got["none"][what]
         b.row(f"{what}: guest with the device ÷ without", unit, ours, limit, limit, at_most=1.03)

@@ -28,6 +28,7 @@ import in_guest
 import plots
 from results import Results, compare
 from platforms import ARCH, BUILD, TOP
+from topology import accelerator, bridge, port
 from vm import HostVM, VMError
 
 BASELINE = os.path.join(TOP, "tests", "bench", "baseline.json")
@@ -66,9 +67,8 @@ TIMED = [
 
 def accel(name, bus, slot, size):
     """An accelerator of memory that exists where it is touched, below a root port of its own"""
-    return ["-device", f"cxl-rp,port={slot},bus={bus},id=rp-{name},chassis={bus[-1]},slot={slot + 2}",
-            "-object", f"memory-backend-ram,id=m-{name},size={size},reserve=off",
-            "-device", f"cxl-type2,id={name},bus=rp-{name},memdev=m-{name},cxl-reset-mem-clr=off"]
+    return port(slot, of=bus, name=f"rp-{name}") + \
+        accelerator(name, f"rp-{name}", size, **{"cxl-reset-mem-clr": "off"})
 
 
 class BenchVM(HostVM):
@@ -117,13 +117,13 @@ class Bench:
         # 768 GiB of it SeaBIOS puts PCI's window.
         large = {512 * GIB: "large0", 128 * GIB: "large1", 16 * GIB: "large2"}
         devices = ["-machine", f"cxl-fmw.1.targets.0=cxl.2,cxl-fmw.1.size={sum(large)}",
-                   "-device", "pxb-cxl,bus_nr=64,bus=pcie.0,id=cxl.2",
+                   *bridge(2, bus_nr=64),
                    "-object", f"memory-backend-ram,id=bar,size={64 * GIB},share=on,reserve=off",
                    "-device", "ivshmem-plain,bus=pcie.0,memdev=bar"]
         for n in range(1, 9):
-            devices += accel(f"small{n}", "cxl.1", n, SMALL)
+            devices += accel(f"small{n}", 1, n, SMALL)
         for n, (size, name) in enumerate(large.items()):
-            devices += accel(name, "cxl.2", n, size)
+            devices += accel(name, 2, n, size)
         with BenchVM("bench", devices=devices, icount=True) as self.vm:
             self.vm.boot()
             version = self.vm.sh("cat /proc/version")
@@ -144,8 +144,8 @@ class Bench:
 
     def timed(self, parts):
         """Host VM: two accelerators beside the one that there always is"""
-        with HostVM("bench-time", devices=[*accel("small1", "cxl.1", 1, SMALL),
-                                           *accel("large0", "cxl.1", 2, GIB)]) as self.vm:
+        with HostVM("bench-time", devices=[*accel("small1", 1, 1, SMALL),
+                                           *accel("large0", 1, 2, GIB)]) as self.vm:
             self.vm.boot()
             bdfs = self.vm.sh(". /lib/vm.sh; accels").split()
             self.bind("vfio-cxl-pci", bdfs)

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from channels import VMError
 from platforms import BUILD, RUN
 from tap import Writer
+from topology import accelerator, port
 from vm import HostVM
 
 DISTRO = os.path.join(BUILD, "distro")
@@ -27,9 +28,7 @@ DRIVER = "vfio-cxl-pci"
 TURNS = 20
 ACCEL = "0x1b36 0x0c12"
 # The devices: the usual one, and one that firmware committed no memory of
-OTHERS = ["-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3",
-          "-object", "memory-backend-ram,id=m1,size=256M",
-          "-device", "cxl-type2,id=accel1,bus=rp1,memdev=m1,firmware-committed=off"]
+OTHERS = port(1) + accelerator("accel1", "rp1", "256M", **{"firmware-committed": "off"})
 # Where the memory of the first is: firmware's window behind 4 GiB of RAM
 WINDOW = 0x190000000
 SOFT_RESERVED = "memmap=256M%{:#x}+0xefffffff"

@@ -17,6 +17,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from channels import LineReader
 from qmp import QMP
+from topology import bridge, port
 
 HB_BUS, EP_BUS = 12, 13
 MMIO = 0xe0000000               # where the test puts BARs: 2 MiB below rp0
@@ -58,9 +59,7 @@ class Machine:
             "-object", "monitor-qmp,id=qmp0,chardev=qmp", "-machine",
             f"q35,cxl=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={window >> 20}M",
             # Without a device below it at the start it would have no decoders
-            "-device", f"pxb-cxl,bus_nr={HB_BUS},bus=pcie.0,id=cxl.1"
-                       f"{'' if device else ',hdm_for_passthrough=on'}",
-            "-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2"]
+            *bridge(1, bus_nr=HB_BUS, **({} if device else {"hdm_for_passthrough": "on"})), *port(0)]
         if device:
             command += ["-device", json.dumps(device)]
         environment = dict(os.environ, LC_ALL="C")

@@ -28,6 +28,7 @@ import diagnostics
 from channels import LineReader, Shell, VMError, connect
 from platforms import ARCH, CONSOLE, IMAGES, KERNEL, LOGS, PATTERN, QEMU, ROMS, RUN, platform
 from qmp import QMP
+from topology import accelerator, bridge, port
 
 # What the self-test of the guest's driver, tests/programs/cxl_accel, does
 ENGINE_STEPS = 6
@@ -85,8 +86,7 @@ class HostVM(Shell):
             "-kernel", self.kernel, "-initrd", self.initrd,
             "-append", f"console={CONSOLE} panic=-1 {self.append}",
             # hdm_for_passthrough is not set: a committed endpoint implies it.
-            "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
-            "-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2",
+            *bridge(1, bus_nr=12), *port(0),
             "-qmp", "unix:qmp,server=on,wait=off",
             "-device", "virtio-serial-pci,bus=pcie.0",
         ]
@@ -108,15 +108,13 @@ class HostVM(Shell):
         args += ["-chardev", "socket,id=monitor,path=monitor,server=on,wait=off",
                  "-object", "monitor-qmp,id=monitor,chardev=monitor"]
         ports["monitor"] = "socket,path=monitor"
-        for port, backend in ports.items():
+        for name, backend in ports.items():
             kind, options = backend.split(",", 1)
-            args += ["-chardev", f"{kind},id=port-{port},{options}",
-                     "-device", f"virtserialport,chardev=port-{port},name={port}"]
+            args += ["-chardev", f"{kind},id=port-{name},{options}",
+                     "-device", f"virtserialport,chardev=port-{name},name={name}"]
         if self.accel_options is not None:
-            args += ["-object", f"memory-backend-file,id=m0,size={self.dpa_size},share=on,"
-                     f"mem-path={self.dpa}",
-                     "-device", "cxl-type2,id=accel0,bus=rp0,memdev=m0" +
-                     (self.accel_options and "," + self.accel_options)]
+            args += accelerator("accel0", "rp0", self.dpa_size, self.dpa)
+            args[-1] += self.accel_options and "," + self.accel_options
         args += devices
         if ARCH == "arm64":
             # An SMMU for each CXL host bridge, as hosts have it
