@@ -430,6 +430,44 @@ static void test_doe_vector(void)
     stop(&t);
 }
 
+/* Device registers of a memory device, at every offset and of every width */
+static void test_widths(void)
+{
+    const uint64_t bar2 = MMIO + MiB;
+    CXLTest t = {};
+    uint64_t caps;
+
+    start(&t, MACHINE PXB RP(0)
+          " -object memory-backend-ram,id=vmem,size=256M"
+          " -device cxl-type3,bus=rp0,volatile-memdev=vmem");
+    setup_endpoint(&t, 0);
+    qtest_writel(t.qts, cfg(HB_BUS + 1, 0, PCI_BASE_ADDRESS_2), bar2);
+    qtest_writel(t.qts, cfg(HB_BUS + 1, 0, PCI_BASE_ADDRESS_3), 0);
+    caps = qtest_readq(t.qts, bar2);
+    g_assert_cmphex(caps & 0xffff, ==, 0);
+    g_assert_cmphex(caps, !=, 0);
+    for (uint64_t at = bar2; at < bar2 + 0x400; at++) {
+        for (unsigned ones = 0; ones < 2; ones++) {
+            qtest_readb(t.qts, at);
+            qtest_writeb(t.qts, at, ones ? UINT8_MAX : 0);
+            if (at % 2 == 0) {
+                qtest_readw(t.qts, at);
+                qtest_writew(t.qts, at, ones ? UINT16_MAX : 0);
+            }
+            if (at % 4 == 0) {
+                qtest_readl(t.qts, at);
+                qtest_writel(t.qts, at, ones ? UINT32_MAX : 0);
+            }
+            if (at % 8 == 0) {
+                qtest_readq(t.qts, at);
+                qtest_writeq(t.qts, at, ones ? UINT64_MAX : 0);
+            }
+        }
+    }
+    g_assert_cmphex(qtest_readq(t.qts, bar2), ==, caps);
+    stop(&t);
+}
+
 /* Encodings of interleave that are reserved, or not for this component */
 static void test_interleave(void)
 {
@@ -484,6 +522,7 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-type2-quirk/replug", test_replug);
     qtest_add_func("/cxl-type2-quirk/many-vectors", test_many_vectors);
     qtest_add_func("/cxl-type2-quirk/doe-vector", test_doe_vector);
+    qtest_add_func("/cxl-type2-quirk/widths", test_widths);
     qtest_add_func("/cxl-type2-quirk/interleave", test_interleave);
 
     return g_test_run();
