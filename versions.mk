@@ -14,8 +14,8 @@
 #   _POOL    its directory below any Debian mirror
 #   _URL     optional: one more place that serves exactly this file
 
-# Of the packages and, without what follows "~", of the release to come.
-VFIO_CXL_VERSION=1.0~dev
+# Of the packages. Between releases it is that of the next one and "~dev".
+VFIO_CXL_VERSION=1.0
 
 # The CXL specification that section numbers in this project refer to.
 CXL_SPEC_REVISION=4.0
