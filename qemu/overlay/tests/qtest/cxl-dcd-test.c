@@ -147,6 +147,7 @@ static void test_many(void)
     CXLTest t;
     Dcd d;
     int64_t begin, added = 0, accepted = 0, now;
+    int64_t unmapped = INT64_MAX, mapped = INT64_MAX;
     uint8_t in[2] = { 1 }, out[80];
 
     boot(&t, MACHINE PXB_HDM RP(0) DCD(0, "rp0", ONE_REGION));
@@ -177,6 +178,17 @@ static void test_many(void)
         g_assert_cmphex(qtest_readq(t.qts, t.window + (i + 1) * BLOCK - 8), ==,
                         0xdef00000 + i);
     }
+    g_assert(is_direct(&t, t.window + 511 * BLOCK, BLOCK, 511, 0));
+    for (unsigned i = 0; i < 5; i++) {
+        begin = g_get_monotonic_time();
+        qtest_writel(t.qts, d.hdm + HDM_CTRL(0), 0);
+        now = g_get_monotonic_time();
+        qtest_writel(t.qts, d.hdm + HDM_CTRL(0), CTRL_COMMIT);
+        unmapped = MIN(unmapped, now - begin);
+        mapped = MIN(mapped, g_get_monotonic_time() - now);
+    }
+    g_test_message("%.1f ms for a decoder to go, %.1f ms to come back",
+                   unmapped / 1e3, mapped / 1e3);
     g_assert(is_direct(&t, t.window + 511 * BLOCK, BLOCK, 511, 0));
     g_assert_cmpint(list_size(&t, &d), ==, n);
     g_assert_cmphex(run_command(&t, d.mbox, GET_DC_CONFIG, in, 2, out,
