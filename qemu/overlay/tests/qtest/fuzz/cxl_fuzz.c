@@ -73,6 +73,8 @@ static struct {
     { ECAM + (HB_BUS << 20) + (1 << 15), 4 * KiB },
 };
 
+static uint64_t nr_steps;
+
 static const uint64_t mailbox = MMIO + PORT_SIZE + MiB;
 
 static uint64_t cfg(uint8_t bus, uint8_t slot, uint16_t reg)
@@ -201,6 +203,7 @@ static void cxl_fuzz(QTestState *s, const unsigned char *data, size_t size)
         memcpy(&step, data, sizeof(step));
         data += sizeof(step);
         size -= sizeof(step);
+        nr_steps++;
 
         switch (step.what % NR_STEPS) {
         case STEP_WRITE:
@@ -227,6 +230,11 @@ static void cxl_fuzz(QTestState *s, const unsigned char *data, size_t size)
     fuzz_reset(s);
 }
 
+static void print_steps(void)
+{
+    printf("%" PRIu64 " steps\n", nr_steps);
+}
+
 static void cxl_fuzz_find(QTestState *s)
 {
     Object *host = object_resolve_path_type("", TYPE_PXB_CXL_HOST, NULL);
@@ -237,6 +245,7 @@ static void cxl_fuzz_find(QTestState *s)
     places[0].base = CXL_FMW(windows->data)->base;
     places[1].base = mr->container->addr + mr->addr;
     g_assert(places[0].base && places[1].base);
+    atexit(print_steps);
 }
 
 static GString *cxl_fuzz_cmdline(FuzzTarget *t)
