@@ -396,7 +396,8 @@ def dma_iommufd(t):
 
 def viommu(t, *backend, **more):
     """The guest has an IOMMU of its own, and its kernel uses it"""
-    t.start("-device", "intel-iommu,intremap=off,caching-mode=on", *backend, *t.device(0, "rp0", **more))
+    # No wider than the host's
+    t.start("-device", "intel-iommu,intremap=off,caching-mode=on,aw-bits=39", *backend, *t.device(0, "rp0", **more))
     for turn in ("at first", "after a reset"):
         t.use(0)
         groups = t.vm.guest.sh("ls /sys/class/iommu; ls /sys/kernel/iommu_groups | wc -l").split()
