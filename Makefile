@@ -8,7 +8,8 @@ override BUILD := $(abspath $(BUILD))
 export SOURCES ACCEL V KERNEL_EXTRA
 
 # The kernel to build modules for.
-KDIR ?= $(BUILD)/$(if $(filter arm64,$(ARCH)),arm64/)kernel
+-include configs/arch.$(or $(ARCH),x86_64)
+KDIR ?= $(BUILD)$(ARCH_SUBDIR)/kernel
 
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))

@@ -10,20 +10,32 @@ export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # ARCH is what the machines are; what builds, and runs them, is amd64. Another
-# ARCH has a directory of its own, and the sources, in $base, in common.
+# ARCH has a directory of its own, and the sources, in $base, in common. Its file
+# in configs/ says
+#   ARCH_SUBDIR       where that directory is in $base
+#   ARCH_CROSS        the prefix of the cross compiler; none where we build natively
+#   ARCH_TRIPLE       the directory of libraries in Debian
+#   ARCH_QEMU         QEMU's name, and in $build
+#   ARCH_QEMU_IN_VM   the one that runs in the host VM
+#   ARCH_KERNEL       the kernel that QEMU starts, in $build/kernel, and
+#   ARCH_KERNEL_UEFI  the one that UEFI starts
+#   ARCH_UEFI         Debian's firmware with UEFI, of the package ARCH_UEFI_PACKAGE
 base=${BUILD:-$top/build}
 arch=${ARCH:-x86_64}
-case $arch in
-x86_64)
-	build=$base cross=
-	unset ARCH CROSS_COMPILE ;;	# "" would be an architecture to the kernel's make
-arm64)
-	build=$base/arm64 cross=${CROSS_COMPILE-aarch64-linux-gnu-}
-	export ARCH CROSS_COMPILE=$cross ;;
-*)
+if [ ! -f "$top/configs/arch.$arch" ]; then
 	echo "error: ARCH=$arch: only x86_64 and arm64 are known" >&2
-	exit 1 ;;
-esac
+	exit 1
+fi
+# shellcheck source=../configs/arch.x86_64
+. "$top/configs/arch.$arch"
+build=$base$ARCH_SUBDIR
+if [ "$ARCH_CROSS" ]; then
+	cross=${CROSS_COMPILE-$ARCH_CROSS}
+	export ARCH CROSS_COMPILE=$cross
+else
+	cross=
+	unset ARCH CROSS_COMPILE	# "" would be an architecture to the kernel's make
+fi
 
 logs=$build/logs
 jobs=${JOBS:-$(nproc)}

@@ -11,15 +11,14 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 ARCH = os.environ.get("ARCH") or "x86_64"
-if ARCH == "arm64":
-    BUILD = os.path.join(BUILD, "arm64")
-    QEMU = os.path.join(BUILD, "qemu", "qemu-system-aarch64")
-    KERNEL = os.path.join(BUILD, "kernel", "arch", "arm64", "boot", "Image")
-elif ARCH == "x86_64":
-    QEMU = os.path.join(BUILD, "qemu", "qemu-system-x86_64")
-    KERNEL = os.path.join(BUILD, "kernel", "vmlinux")
-else:
+try:
+    with open(os.path.join(TOP, "configs", f"arch.{ARCH}"), encoding="utf-8") as file:
+        OF_ARCH = dict(line.strip().split("=", 1) for line in file if line.startswith("ARCH_"))
+except FileNotFoundError:
     sys.exit(f"ARCH={ARCH}: only x86_64 and arm64 are known")
+BUILD += OF_ARCH["ARCH_SUBDIR"]
+QEMU = os.path.join(BUILD, "qemu", OF_ARCH["ARCH_QEMU"])
+KERNEL = os.path.join(BUILD, "kernel", OF_ARCH["ARCH_KERNEL"])
 LOGS = os.path.join(BUILD, "logs")
 ROMS = os.path.join(BUILD, "rom")
 RUN = os.path.join(BUILD, "run")
