@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be wrong with a device that a test serves: functions that change one."""
+
+import os
+import struct
+
+import server as s
+
+
+def dpa(**fields):
+    """A change of what is said about the memory"""
+    return lambda device: vars(device.regions[s.DPA]).update(fields)
+
+
+def comp(**fields):
+    return lambda device: vars(device.regions[s.COMP_REGS]).update(fields)
+
+
+def sparse(*areas, **more):
+    return lambda device: device.regions[s.DPA].caps.append(s.cap_sparse(*areas, **more))
+
+
+def where(**fields):
+    """A change of where the page is said to be"""
+    def change(device):
+        device.regions[s.COMP_REGS].caps[1] = s.cap_comp_regs(**fields)
+    return change
+
+
+def page(offset, value):
+    """A register that has another value whenever the page is fresh"""
+    def change(device):
+        device.changed = lambda: device.put(offset, value)
+        device.changed()
+    return change
+
+
+def grow(size):
+    """All agree on more memory; the file has it only where it is small enough to be made."""
+    def change(device):
+        if size <= 8 << 30:
+            os.ftruncate(device.memfd, size)
+        device.size = device.regions[s.DPA].size = size
+        device.reset()
+    return change
+
+
+def info(position, fmt, *values, cut=None):
+    """Overwrite a part of the device info, then cut it off at a length"""
+    def change(device):
+        def mangle(data):
+            struct.pack_into("<" + fmt, data, position, *values)
+            if cut is not None:
+                del data[cut:]
+                struct.pack_into("<I", data, 0, cut)
+        device.mangle = mangle
+    return change
+
+
+def fails_later(command, count, fault):
+    """The command is answered with a fault when it comes for that time"""
+    def change(device):
+        seen = iter(range(1 << 30))
+
+        def hook(this):
+            if this == command and next(seen) >= count:
+                raise fault
+        device.on_command = hook
+    return change
+
+
+def answers(command, function, count=0):
+    """Another answer to the command, when it comes for that time"""
+    def change(device):
+        seen = iter(range(1 << 30))
+
+        def hook(this, data):
+            return function(data) if this == command and next(seen) >= count else data
+        device.on_answer = hook
+    return change
+
+
+CXL_CAP = s.DEVICE_INFO_SIZE
+
+BOTH = ("on", "auto")
+
+
+def cut(length):
+    """Info of that length, and which says so"""
+    def mangle(data):
+        del data[length:]
+        struct.pack_into("<I", data, 0, length)
+    return mangle
