@@ -400,15 +400,9 @@ void wait_clear(unsigned n, uint64_t offset)
 void assert_memory(CXLTest *t, unsigned n, uint64_t offset,
                    uint64_t addr)
 {
-    static uint64_t token = 0xfeed00000000;
-    uint64_t value = ++token;
     int fd = open_file(n);
 
-    qtest_writeq(t->qts, addr, value);
-    g_assert_cmphex(read_file(n, offset), ==, value);
-    value = ++token;
-    g_assert_cmpint(pwrite(fd, &value, 8, offset), ==, 8);
-    g_assert_cmphex(qtest_readq(t->qts, addr), ==, value);
+    assert_in_fd(t, fd, offset, addr);
     close(fd);
 }
 

@@ -162,13 +162,11 @@ bool is_memory(CXLTest *t, uint64_t addr)
     return qtest_readq(t->qts, addr) == token;
 }
 
-void assert_in_file(CXLTest *t, uint64_t offset, uint64_t addr)
+void assert_in_fd(CXLTest *t, int fd, uint64_t offset, uint64_t addr)
 {
     static uint64_t token = 0x1234567800000000;
     uint64_t seen = 0;
-    int fd = open(t->path, O_RDWR);
 
-    g_assert_cmpint(fd, >=, 0);
     qtest_memwrite(t->qts, addr, &(uint64_t){ ++token }, sizeof(token));
     g_assert_cmpint(pread(fd, &seen, sizeof(seen), offset), ==, sizeof(seen));
     g_assert_cmphex(seen, ==, token);
@@ -177,6 +175,14 @@ void assert_in_file(CXLTest *t, uint64_t offset, uint64_t addr)
     g_assert_cmpint(pwrite(fd, &seen, sizeof(seen), offset), ==, sizeof(seen));
     qtest_memread(t->qts, addr, &seen, sizeof(seen));
     g_assert_cmphex(seen, ==, token);
+}
+
+void assert_in_file(CXLTest *t, uint64_t offset, uint64_t addr)
+{
+    int fd = open(t->path, O_RDWR);
+
+    g_assert_cmpint(fd, >=, 0);
+    assert_in_fd(t, fd, offset, addr);
     close(fd);
 }
 

@@ -121,6 +121,8 @@ void assert_committed(CXLTest *t);
 
 /* Whether memory is behind @addr; what it holds changes */
 bool is_memory(CXLTest *t, uint64_t addr);
+/* That @addr is @offset of the file @fd, both ways */
+void assert_in_fd(CXLTest *t, int fd, uint64_t offset, uint64_t addr);
 /* That @addr is @offset of the file behind mem0 */
 void assert_in_file(CXLTest *t, uint64_t offset, uint64_t addr);
 

@@ -13,12 +13,11 @@
  */
 
 #include "qemu/osdep.h"
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <linux/vfio.h>
 #include <linux/vfio_cxl.h>
 #include "qemu/bswap.h"
 #include "qemu/memfd.h"
+#include "qemu/sockets.h"
 #include "qapi/error.h"
 #include "hw/pci/pci_regs.h"
 #include "hw/vfio-user/protocol.h"
@@ -151,6 +150,13 @@ static void page_write(Server *s, uint64_t offset, uint32_t value)
     }
 }
 
+/* QEMU lays the page over the BAR, and has the memory mapped. */
+static void assert_in_bar(const Server *s, uint32_t region, uint64_t offset)
+{
+    g_assert_cmpint(region, ==, VFIO_PCI_BAR0_REGION_INDEX);
+    g_assert(offset < PAGE || offset >= PAGE + sizeof(s->page));
+}
+
 static void region_write(Server *s, uint32_t region, uint64_t offset,
                          const uint8_t *data, uint32_t count)
 {
@@ -170,9 +176,7 @@ static void region_write(Server *s, uint32_t region, uint64_t offset,
             page_write(s, offset + i, ldl_le_p(data + i));
         }
     } else {
-        /* QEMU lays the page over the BAR, and has the memory mapped. */
-        g_assert_cmpint(region, ==, VFIO_PCI_BAR0_REGION_INDEX);
-        g_assert(offset < PAGE || offset >= PAGE + sizeof(s->page));
+        assert_in_bar(s, region, offset);
     }
 }
 
@@ -190,8 +194,7 @@ static void region_read(Server *s, uint32_t region, uint64_t offset,
         /* Whether it can be reached, where the kernel does not tell */
         g_assert_cmpint(pread(s->memfd, data, count, offset), ==, count);
     } else {
-        g_assert_cmpint(region, ==, VFIO_PCI_BAR0_REGION_INDEX);
-        g_assert(offset < PAGE || offset >= PAGE + sizeof(s->page));
+        assert_in_bar(s, region, offset);
     }
 }
 
@@ -413,7 +416,6 @@ static gpointer serve(gpointer opaque)
 static Server *server_new(void)
 {
     Server *s = g_new0(Server, 1);
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
     device_init(s);
     s->memfd = qemu_memfd_create("vfio-cxl-test", CHUNK, false, 0, 0,
@@ -421,13 +423,7 @@ static Server *server_new(void)
     s->dir = g_dir_make_tmp("vfio-cxl-XXXXXX", NULL);
     g_assert_nonnull(s->dir);
     s->path = g_build_filename(s->dir, "socket", NULL);
-    g_assert_cmpint(g_strlcpy(addr.sun_path, s->path, sizeof(addr.sun_path)),
-                    <, sizeof(addr.sun_path));
-    s->listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    g_assert_cmpint(s->listener, >=, 0);
-    g_assert_cmpint(bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)),
-                    ==, 0);
-    g_assert_cmpint(listen(s->listener, 1), ==, 0);
+    s->listener = unix_listen(s->path, &error_abort);
     s->thread = g_thread_new("vfio-user", serve, s);
     return s;
 }
@@ -447,13 +443,13 @@ static void server_free(Server *s)
 
 /* ---- QEMU ---- */
 
-#define ACC0 \
-    "{'driver': 'vfio-user-pci', 'id': 'acc0', 'bus': 'rp0', 'cxl': '%s'," \
-    " 'socket': {'type': 'unix', 'path': '%s'}, 'x-msg-timeout': 30000}"
+#define ACC0(path) \
+    "{'driver': 'vfio-user-pci', 'id': 'acc0', 'bus': 'rp0', 'cxl': 'on'," \
+    " 'socket': {'type': 'unix', 'path': " path "}, 'x-msg-timeout': 30000}"
 
 static void boot(CXLTest *t, Server *s)
 {
-    g_autofree char *device = g_strdup_printf(ACC0, "on", s->path);
+    g_autofree char *device = g_strdup_printf(ACC0("'%s'"), s->path);
     g_autofree char *args = NULL;
 
     g_strdelimit(device, "'", '"');         /* as JSON has it, for a shell */
@@ -461,36 +457,13 @@ static void boot(CXLTest *t, Server *s)
     start(t, args);
 }
 
-static QDict *qom_get(CXLTest *t, const char *name)
-{
-    return qtest_qmp(t->qts, "{'execute': 'qom-get', 'arguments':"
-                     " {'path': '/machine/peripheral/acc0',"
-                     "  'property': %s}}", name);
-}
-
 static void assert_state(CXLTest *t, const char *state)
 {
-    g_autoptr(QDict) rsp = qom_get(t, "cxl-state");
+    g_autoptr(QDict) rsp = qtest_qmp(t->qts,
+        "{'execute': 'qom-get', 'arguments':"
+        " {'path': '/machine/peripheral/acc0', 'property': 'cxl-state'}}");
 
     g_assert_cmpstr(qdict_get_str(rsp, "return"), ==, state);
-}
-
-/* That @addr is @offset of the memory, both ways */
-static void assert_mapped(CXLTest *t, Server *s, uint64_t offset,
-                          uint64_t addr)
-{
-    static uint64_t token = 0x1234567800000000;
-    uint64_t seen;
-
-    qtest_memwrite(t->qts, addr, &(uint64_t) { ++token }, sizeof(token));
-    g_assert_cmpint(pread(s->memfd, &seen, sizeof(seen), offset), ==,
-                    sizeof(seen));
-    g_assert_cmphex(seen, ==, token);
-    seen = ++token;
-    g_assert_cmpint(pwrite(s->memfd, &seen, sizeof(seen), offset), ==,
-                    sizeof(seen));
-    qtest_memread(t->qts, addr, &seen, sizeof(seen));
-    g_assert_cmphex(seen, ==, token);
 }
 
 /* Firmware committed all of the memory, and it is there */
@@ -506,8 +479,8 @@ static void assert_works(CXLTest *t, Server *s)
     assert_decoder(t, find_hdm(t, t->hb), 0, t->window, CHUNK, CTRL_LOCKED);
     g_assert_cmphex(qtest_readl(t->qts, base), ==, t->window >> 32);
     g_assert_cmphex(qtest_readl(t->qts, base + 4), ==, (uint32_t)t->window);
-    assert_mapped(t, s, 0, t->window);
-    assert_mapped(t, s, CHUNK - 8, t->window + CHUNK - 8);
+    assert_in_fd(t, s->memfd, 0, t->window);
+    assert_in_fd(t, s->memfd, CHUNK - 8, t->window + CHUNK - 8);
     g_assert(!is_memory(t, t->window + CHUNK));
 }
 
@@ -534,19 +507,23 @@ static void test_memory_space(void)
 {
     Server *s = server_new();
     CXLTest t = {};
-    uint64_t pmcsr = cfg(HB_BUS + 1, 0, PM_CAP + PCI_PM_CTRL);
-    uint64_t cmd = cfg(HB_BUS + 1, 0, PCI_COMMAND);
+    static const struct {
+        uint16_t reg, gone, there;
+    } ways[] = {
+        { PCI_COMMAND, PCI_COMMAND_MASTER,
+          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER },
+        { PM_CAP + PCI_PM_CTRL, 3, 0 },
+    };
 
     boot(&t, s);
     assert_works(&t, s);
-    for (unsigned i = 0; i < 2; i++) {
-        bool d3 = i;
+    for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+        uint64_t reg = cfg(HB_BUS + 1, 0, ways[i].reg);
 
-        qtest_writew(t.qts, d3 ? pmcsr : cmd, d3 ? 3 : PCI_COMMAND_MASTER);
+        qtest_writew(t.qts, reg, ways[i].gone);
         g_assert(!is_memory(&t, t.window));
-        qtest_writew(t.qts, d3 ? pmcsr : cmd,
-                     d3 ? 0 : PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-        assert_mapped(&t, s, 0, t.window);
+        qtest_writew(t.qts, reg, ways[i].there);
+        assert_in_fd(&t, s->memfd, 0, t.window);
     }
     stop(&t);
     server_free(s);
@@ -645,10 +622,8 @@ static void test_refused(void)
 
         device_init(s);
         cases[i].change(s);
-        rsp = qtest_qmp(t.qts, "{'execute': 'device_add', 'arguments': {"
-                        "'driver': 'vfio-user-pci', 'id': 'acc0',"
-                        "'bus': 'rp0', 'cxl': 'on', 'x-msg-timeout': 30000,"
-                        "'socket': {'type': 'unix', 'path': %s}}}", s->path);
+        rsp = qtest_qmp(t.qts, "{'execute': 'device_add', 'arguments': "
+                        ACC0("%s") "}", s->path);
         g_assert(qdict_haskey(rsp, "error"));
         desc = qdict_get_str(qdict_get_qdict(rsp, "error"), "desc");
         g_test_message("%s", desc);
