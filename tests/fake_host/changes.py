@@ -6,6 +6,9 @@ import struct
 
 import server as s
 
+BOTH = ("on", "auto")           # values of the property cxl
+CXL_CAP = s.DEVICE_INFO_SIZE    # where that capability is in the device info
+
 
 def dpa(**fields):
     """A change of what is said about the memory"""
@@ -45,14 +48,21 @@ def grow(size):
     return change
 
 
-def info(position, fmt, *values, cut=None):
+def cut(length):
+    """Info of that length, and which says so"""
+    def mangle(data):
+        del data[length:]
+        struct.pack_into("<I", data, 0, length)
+    return mangle
+
+
+def info(position, fmt, *values, length=None):
     """Overwrite a part of the device info, then cut it off at a length"""
     def change(device):
         def mangle(data):
             struct.pack_into("<" + fmt, data, position, *values)
-            if cut is not None:
-                del data[cut:]
-                struct.pack_into("<I", data, 0, cut)
+            if length is not None:
+                cut(length)(data)
         device.mangle = mangle
     return change
 
@@ -78,16 +88,3 @@ def answers(command, function, count=0):
             return function(data) if this == command and next(seen) >= count else data
         device.on_answer = hook
     return change
-
-
-CXL_CAP = s.DEVICE_INFO_SIZE
-
-BOTH = ("on", "auto")
-
-
-def cut(length):
-    """Info of that length, and which says so"""
-    def mangle(data):
-        del data[length:]
-        struct.pack_into("<I", data, 0, length)
-    return mangle

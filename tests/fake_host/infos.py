@@ -60,9 +60,9 @@ refused("CXL capability of version 2", "version 2 of the CXL capability, expecte
 refused("CXL capability of version 0", "version 0 of the CXL capability, expected 1",
         info(CXL_CAP + 2, "H", 0))
 refused("CXL capability cut off after its header", "less of the CXL capability than its 16 bytes",
-        info(0, "I", 0, cut=CXL_CAP + 8), modes=BOTH)
-refused("CXL capability cut off in its header", LACKS, info(0, "I", 0, cut=CXL_CAP + 4))
-refused("info of 16 bytes", LACKS, info(0, "I", 0, cut=16))
+        info(0, "I", 0, length=CXL_CAP + 8), modes=BOTH)
+refused("CXL capability cut off in its header", LACKS, info(0, "I", 0, length=CXL_CAP + 4))
+refused("info of 16 bytes", LACKS, info(0, "I", 0, length=16))
 refused("info that says it has no bytes", LACKS, info(0, "I", 0))
 refused("a capability that is its own next", LACKS, info(CXL_CAP, "HHI", 99, 1, CXL_CAP))
 refused("a chain that leads back", LACKS,
@@ -162,37 +162,34 @@ for how, which, problem in (
         ("an extended capability in the first 256 bytes", extended_capability_to(0x40),
          "extended capability at 0x40 is outside"),
         ("config space that is all ones", all_ones, "config space reads all ones")):
-    refused(how, problem, which, modes=("on", "auto"))
+    refused(how, problem, which, modes=BOTH)
 
 # ---------------------------------------------------------------- interrupts
 
 
+def irq_info(index, mangle):
+    """mangle(data) changes the info of one kind of interrupts"""
+    def change(device):
+        device.mangle_irq = lambda this, data: mangle(data) if this == index else None
+    return change
+
+
 def irq(index, position, *values):
     """Overwrite 32-bit words of the IRQ info, which are argsz, flags, index and count"""
-    def change(device):
-        def mangle(this, data):
-            if this == index:
-                struct.pack_into(f"<{len(values)}I", data, 4 * position, *values)
-        device.mangle_irq = mangle
-    return change
+    return irq_info(index, lambda data: struct.pack_into(f"<{len(values)}I", data, 4 * position, *values))
 
 
 def no_irq(index, code):
-    def change(device):
-        def mangle(this, _data):
-            if this == index:
-                raise Vanish if code is None else Fault(code)
-        device.mangle_irq = mangle
-    return change
+    """An error instead of the info; without a code the server ends"""
+    def fail(_data):
+        raise Vanish if code is None else Fault(code)
+    return irq_info(index, fail)
 
 
 def short_irq(index, length):
-    def change(device):
-        def mangle(this, data):
-            if this == index:
-                del data[length:]
-        device.mangle_irq = mangle
-    return change
+    def shorten(data):
+        del data[length:]
+    return irq_info(index, shorten)
 
 
 def with_msix(change):
