@@ -51,10 +51,10 @@ def run(scenario, t):
 
 
 def main():
-    unknown = set(sys.argv[1:]) - {s.__name__ for s in SCENARIOS}
+    names = [s.__name__ for s in SCENARIOS]
+    unknown = set(sys.argv[1:]).difference(names)
     if unknown:
-        sys.exit(f"no such scenario: {', '.join(sorted(unknown))}; there are "
-                 f"{', '.join(s.__name__ for s in SCENARIOS)}")
+        sys.exit(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     wanted = [s for s in SCENARIOS if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
     tap = Writer(len(wanted))
     os.makedirs(RUN, exist_ok=True)

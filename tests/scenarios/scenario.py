@@ -43,6 +43,10 @@ class Scenario:
     def check(self, ok, what, found=""):
         self.tap.result(ok, what, f"found: {found}")
 
+    def device(self, n, bus):
+        """The properties that accelerator n of the host VM has as a device of the guest"""
+        return {"driver": "vfio-pci", "id": f"accel{n}", "host": self.bdfs[n], "bus": bus}
+
     def start(self, *args, at=None, iommufd=False, env="", **properties):
         """
         Start a guest. at: which accelerators of the host VM it has, by number, and
@@ -53,9 +57,8 @@ class Scenario:
             self.vm.sh("modprobe iommufd")
             args = ("-object", "iommufd,id=iommufd0", *args)
             properties["iommufd"] = "iommufd0"
-        for n, bus in (at or {}).items():
-            args += *quoted({"driver": "vfio-pci", "id": f"accel{n}", "host": self.bdfs[n], "bus": bus} | properties),
-        self.vm.start_guest("none", "-action", "reboot=reset", *args, env=env)
+        devices = [word for n, bus in (at or {}).items() for word in quoted(self.device(n, bus) | properties)]
+        self.vm.start_guest("none", "-action", "reboot=reset", *args, *devices, env=env)
 
     def reset(self):
         """A system reset by the monitor; until the guest is there again"""
@@ -72,7 +75,7 @@ class Scenario:
                          "sleep 0.2; n=$((n + 1)); [ $n -lt 300 ] || exit 1; done")
 
     def plug(self, n, bus, of):
-        self.vm.guest_qmp("device_add", driver="vfio-pci", id=f"accel{n}", host=self.bdfs[n], bus=bus)
+        self.vm.guest_qmp("device_add", **self.device(n, bus))
         self.wait_for(of)
 
     def unplug(self, n, left):
