@@ -15,8 +15,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 #   ARCH_SUBDIR       where that directory is in $base
 #   ARCH_CROSS        the prefix of the cross compiler; none where we build natively
 #   ARCH_TRIPLE       the directory of libraries in Debian
-#   ARCH_QEMU         QEMU's name, and in $build
-#   ARCH_QEMU_IN_VM   the one that runs in the host VM
+#   ARCH_QEMU         the QEMU that runs here, in $build/qemu
+#   ARCH_QEMU_IN_VM   the one that runs in the host VM, in $build
 #   ARCH_KERNEL       the kernel that QEMU starts, in $build/kernel, and
 #   ARCH_KERNEL_UEFI  the one that UEFI starts
 #   ARCH_UEFI         Debian's firmware with UEFI, of the package ARCH_UEFI_PACKAGE
