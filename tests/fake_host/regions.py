@@ -41,8 +41,7 @@ for region, subtype, what in ((s.DPA, 1, MEMORY), (s.COMP_REGS, 2, REGISTERS)):
                 f"{what} has index {index} of 11", of(index=index))
     refused(f"{what} at a BAR's index", f"{what} has index 5 of 11",
             lambda device, region=region: device.regions.update({5: device.regions.pop(region)}))
-    # Memory that can be mapped need not be readable by file.
-    mappable = s.MMAP if what != MEMORY else 0
+    mappable = s.MMAP if what == MEMORY else 0
     refused(f"{what} that cannot be written", f"{what} has flags 0x", of(flags=s.READ | mappable))
     refused(f"{what} that cannot be read", f"{what} has flags 0x", of(flags=s.WRITE | mappable))
 
@@ -54,7 +53,7 @@ def read_only(device):
     device.regions[s.DPA].fd = os.open(f"/proc/self/fd/{device.memfd}", os.O_RDONLY)
 
 
-refused("memory that cannot be mapped", f"{MEMORY} has flags 0xb, expected at least 0x4",
+refused("memory that cannot be mapped", f"{MEMORY} has flags 0xb, expected at least 0x7",
         dpa(flags=s.READ | s.WRITE), modes=BOTH)
 for size in (0, 1, SIZE - 1, SIZE // 2, SIZE + 4096, 3 * SIZE // 2, (1 << 64) - 1):
     refused(f"{size:#x} bytes of memory", f"{MEMORY} has {size:#x} bytes, not a multiple of 256 MiB",

@@ -55,10 +55,11 @@ struct vfio_device_info_cap_cxl {
  * %VFIO_REGION_TYPE_CXL and one of the subtypes below; their indexes are not
  * part of the ABI.
  *
- * %VFIO_REGION_SUBTYPE_CXL: the device memory that decoder 0 maps. MMAP, and
- * READ and WRITE where the kernel survives poison that it reads itself; offset 0
- * is DPA 0; the size is the committed size. Mappings are write-back cached.
- * read() and write() take any offset and length. While the device does not
+ * %VFIO_REGION_SUBTYPE_CXL: the device memory that decoder 0 maps. READ, WRITE,
+ * MMAP; offset 0 is DPA 0; the size is the committed size. Mappings are
+ * write-back cached. read() and write() take any offset and length; on
+ * architectures whose kernel does not survive poison that it reads itself (arm64)
+ * they fail with EOPNOTSUPP, and only mappings work. While the device does not
  * decode memory (a reset in progress, D3, decoder lost; PCI Memory Space does not
  * matter) an access through a mapping raises SIGBUS, and read() and write() fail
  * with EIO; afterwards the same mapping works again. See

@@ -20,13 +20,6 @@
 /* Bytes that read() and write() handle per lock hold */
 #define DPA_CHUNK	SZ_64K
 
-/*
- * When the kernel reads poison it gets a machine check, which it survives only in
- * copy_mc_to_kernel(): on x86, not on arm64.
- */
-#define DPA_RW	(IS_ENABLED(CONFIG_ARCH_HAS_COPY_MC) ? \
-		 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0)
-
 static vm_fault_t insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 			     unsigned int order)
 {
@@ -192,7 +185,13 @@ static ssize_t dpa_rw(struct vfio_pci_core_device *core, char __user *buf,
 	size_t done = 0;
 	int rc = 0;
 
-	if (!DPA_RW || off >= cxl->decoder.size)
+	/*
+	 * When the kernel reads poison it gets a machine check, which it
+	 * survives only in copy_mc_to_kernel(): on x86, not on arm64.
+	 */
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_COPY_MC))
+		return -EOPNOTSUPP;
+	if (off >= cxl->decoder.size)
 		return -EINVAL;
 	count = min_t(u64, count, cxl->decoder.size - off);
 
@@ -310,10 +309,12 @@ int vfio_cxl_register_dpa(struct vfio_cxl_device *cxl)
 	unsigned long first = PHYS_PFN(cxl->mem->hpa.start);
 	int rc;
 
+	/* VMMs take READ and WRITE for the protection of their mapping. */
 	rc = vfio_pci_core_register_dev_region(&cxl->core, VFIO_REGION_TYPE_CXL,
 					       VFIO_REGION_SUBTYPE_CXL,
 					       &dpa_regops, cxl->decoder.size,
-					       DPA_RW |
+					       VFIO_REGION_INFO_FLAG_READ |
+					       VFIO_REGION_INFO_FLAG_WRITE |
 					       VFIO_REGION_INFO_FLAG_MMAP,
 					       NULL);
 	if (rc)

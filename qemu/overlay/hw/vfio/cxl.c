@@ -127,12 +127,12 @@ static bool vfio_cxl_setup_dpa(VFIOCXL *cxl, Error **errp)
     g_autofree char *name = NULL;
     int ret;
 
-    /* A kernel that does not survive poison has no read() and write() of it */
+    /* READ and WRITE are the protection of the mapping, too. */
     info = vfio_cxl_find_region(vbasedev, what, VFIO_REGION_SUBTYPE_CXL,
-                                vbasedev->no_mmap ?
                                 VFIO_REGION_INFO_FLAG_READ |
-                                VFIO_REGION_INFO_FLAG_WRITE :
-                                VFIO_REGION_INFO_FLAG_MMAP, errp);
+                                VFIO_REGION_INFO_FLAG_WRITE |
+                                (vbasedev->no_mmap ? 0 :
+                                 VFIO_REGION_INFO_FLAG_MMAP), errp);
     if (!info) {
         return false;
     }

@@ -169,20 +169,23 @@ int vfio_cxl_region_info(struct vfio_cxl_dev *dev, __u32 index,
 void *vfio_cxl_cap(void *buf, __u32 len, __u32 first, __u16 id);
 void *vfio_cxl_region_cap(struct vfio_cxl_region *r, __u16 id);
 
-/*
- * Whether the device memory can be read and written by file, which it is on
- * architectures whose kernel survives poison that it reads; or else -EINVAL
- */
-static inline bool vfio_cxl_by_file(struct vfio_cxl_dev *dev)
-{
-	return dev->dpa.info.flags & VFIO_REGION_INFO_FLAG_READ;
-}
-
 /* Read and write a region of the device file; @off is from its start */
 ssize_t vfio_cxl_read(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		      __u64 off, void *buf, size_t len);
 ssize_t vfio_cxl_write(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		       __u64 off, const void *buf, size_t len);
+
+/*
+ * Whether the device memory can be read and written by file, which it can on
+ * architectures whose kernel survives poison that it reads
+ */
+static inline bool vfio_cxl_by_file(struct vfio_cxl_dev *dev)
+{
+	char byte;
+
+	return vfio_cxl_read(dev, &dev->dpa, dev->dpa.info.size, &byte, 1) !=
+	       -EOPNOTSUPP;
+}
 __u64 vfio_cxl_xget(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		    __u64 off, size_t len);
 void vfio_cxl_xput(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
@@ -314,9 +317,9 @@ static inline void vfio_cxl_expect_closed(struct __test_metadata *_metadata,
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
-	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EINVAL,
+	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EOPNOTSUPP,
 		  vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
-	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EINVAL,
+	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EOPNOTSUPP,
 		  vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
 	if (fresh == MAP_FAILED)
 		return;

@@ -14,15 +14,6 @@
 
 #define RW	(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
 
-/* By file only where the kernel survives poison that it reads */
-static __u32 dpa_flags(void)
-{
-	struct utsname name;
-
-	uname(&name);
-	return VFIO_REGION_INFO_FLAG_MMAP | (strcmp(name.machine, "aarch64") ? RW : 0);
-}
-
 /* The hole in the BAR: the register page, in whole pages of the CPU */
 static __u64 hole_start(struct vfio_cxl_dev *dev)
 {
@@ -32,6 +23,24 @@ static __u64 hole_start(struct vfio_cxl_dev *dev)
 static __u64 hole_end(struct vfio_cxl_dev *dev)
 {
 	return hole_start(dev) + sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * The flags are the same where the kernel would not survive poison that it reads.
+ *
+ * Guards: region.c dpa_rw(), -EOPNOTSUPP
+ */
+TEST_F(cxl, file_refused_without_copy_mc)
+{
+	struct vfio_cxl_dev *dev = &self->dev;
+	struct utsname name;
+	char byte = 0;
+	int rc;
+
+	ASSERT_EQ(0, uname(&name));
+	rc = strcmp(name.machine, "aarch64") ? 1 : -EOPNOTSUPP;
+	EXPECT_EQ(rc, vfio_cxl_read(dev, &dev->dpa, 0, &byte, 1));
+	EXPECT_EQ(rc, vfio_cxl_write(dev, &dev->dpa, 0, &byte, 1));
 }
 
 /*
@@ -55,7 +64,7 @@ TEST_F(cxl, by_type)
 		switch (type->subtype) {
 		case VFIO_REGION_SUBTYPE_CXL:
 			dpa++;
-			EXPECT_EQ(dpa_flags(), r.info.flags);
+			EXPECT_EQ(RW | VFIO_REGION_INFO_FLAG_MMAP, r.info.flags);
 			EXPECT_NE(0, r.info.size);
 			EXPECT_EQ(0, r.info.size % SZ_256M);
 			break;
