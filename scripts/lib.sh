@@ -9,9 +9,9 @@ export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# ARCH is what the machines are; what builds, and runs them, is amd64. Another
-# ARCH has a directory of its own, and the sources, in $base, in common. Its file
-# in configs/ says
+# ARCH is the architecture of the machines; the one that builds and runs them is
+# amd64. Every other ARCH has a directory of its own and shares the sources, which
+# are in $base. Its file in configs/ sets
 #   ARCH_SUBDIR       where that directory is in $base
 #   ARCH_CROSS        the prefix of the cross compiler; none where we build natively
 #   ARCH_TRIPLE       the directory of libraries in Debian

@@ -24,13 +24,13 @@ from tap import Writer
 from platforms import PATTERN
 from vm import ENGINE_STEPS, HostVM, VMError
 
-# How many checks there are: one that is not reached must not go unnoticed.
+# The number of checks, so that one that is not reached does not go unnoticed
 PLANNED = 19
 BYTES = 8 << 20
 # How many bytes the self-test of the guest's driver has the device fetch
 ENGINE_BYTES = (2 << 20) - 3
 
-# Everything about a decoder that the CXL core shows, one line for each
+# All that the CXL core shows of its decoders, one line for each
 DECODERS = r"""
 cd /sys/bus/cxl/devices
 for d in decoder*; do
@@ -104,7 +104,7 @@ class Demo:
                    wrong)
 
     def engine(self, vm):
-        """The device works: DMA with the guest's RAM, interrupts; checked in the guest and outside."""
+        """The device does DMA to and from the guest's RAM, with interrupts; checked in the guest and outside."""
         good, report = vm.engine_selftest()
         for line in report.splitlines():
             self.say(f"    {line}")

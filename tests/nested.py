@@ -24,7 +24,7 @@ from vm import HostVM, VMError
 
 PAGES = os.environ.get("PAGES", "")
 
-# The accelerators of the host VM beside the one that there always is: three with a
+# The accelerators of the host VM besides the one that is always there: three with a
 # file each, and a large one
 OTHERS = [word for n in (1, 2, 3)
           for word in port(n) + accelerator(f"accel{n}", f"rp{n}", SIZE, f"{RUN}/dpa{n}.bin")]

@@ -129,12 +129,12 @@ def record_time(name, seconds):
 
 
 def duration(seconds):
-    """In the unit that one would say it in."""
+    """In the unit that a person would use."""
     return f"{seconds:.0f} s" if seconds < 60 else f"{round(seconds / 60, 1):g} min"
 
 
 def usual(stage):
-    """How long it takes: in its last runs here or, where there are none, elsewhere."""
+    """How long it takes: in its last runs here or, without any, elsewhere."""
     here = last_times().get(stage.name)
     if here:
         return f"last here: {', '.join(duration(seconds) for seconds in here)}"

@@ -78,7 +78,7 @@ def life(b):
         flat(f"{step}: work, largest ÷ smallest", step, "instructions", **goal)
     for step in ("bind", "open", "map"):
         grown = got[sizes[-1]][step + "_memory"] - got[sizes[0]][step + "_memory"]
-        # A page is what one can be told apart by.
+        # Each is told apart by one page.
         per_gib = int(max(0, grown - 4096) / ((sizes[-1] - sizes[0]) / GIB))
         b.row(f"{step}: kernel memory per GiB", "bytes", per_gib, limit=0, is_limit=True)
 

@@ -9,7 +9,7 @@ import time
 
 from counted import count_calls, name_of
 
-# What makes KVM leave the guest because of the memory that it uses
+# KVM exits that depend on the memory that the guest uses
 BY_MEMORY = ("pf_fixed", "pf_emulate", "pf_mmio_spte_created")
 STATS = ("exits", "mmio_exits", "insn_emulation") + BY_MEMORY
 LOADS = {"idle": "sleep", "ram": "-", "memory": "/dev/cxl_accel0"}

@@ -37,7 +37,7 @@ def faults(raw):
     if not data["memory"]:
         return None
     top = max(size for size, _ in data["memory"])
-    # What one page at a time takes was counted for the smallest size.
+    # One page at a time was counted for the smallest size only.
     size, n = data["forced"][0]
     return ("set logscale xy\nset xlabel \"mapped, GiB\"\nset ylabel \"page faults\"\n" +
             "".join(block(kind, points) for kind, points in data.items()) +
@@ -89,7 +89,7 @@ def scale(raw):
 
 
 def tidy(path):
-    """Without the blanks at ends of lines, and the empty lines, that gnuplot leaves in an SVG"""
+    """Remove trailing blanks and empty lines, which gnuplot leaves in an SVG"""
     with open(path, encoding="utf-8") as file:
         lines = [line.rstrip() for line in file]
     with open(path, "w", encoding="utf-8") as file:

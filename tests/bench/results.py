@@ -6,13 +6,13 @@ import os
 
 from tap import Writer
 
-# What is the same in each run, and so can be compared with another one's
+# What is the same in every run, and can be compared between runs
 COUNTS = ("instructions", "faults", "calls")
 WORSE = 1.05            # times the baseline
 
 
 def text(value, unit=""):
-    """A number as a reader wants it"""
+    """A number as people read it"""
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -93,7 +93,7 @@ class Results:
 
 
 def compare(results, baseline):
-    """TAP: no count is worse than the baseline's, and both have the same; whether any is."""
+    """Print as TAP whether each count is as good as the baseline's; return whether one is worse."""
     counts, known = results.counts(), baseline["counts"]
     same_compiler = results.meta["compiler"] == baseline["compiler"]
     names = [(unit, name) for unit in COUNTS for name in sorted(set(counts[unit]) | set(known[unit]))]

@@ -66,14 +66,14 @@ TIMED = [
 
 
 def accel(name, bus, slot, size):
-    """An accelerator of memory that exists where it is touched, below a root port of its own"""
+    """An accelerator with memory that is allocated on demand, below a root port of its own"""
     return port(slot, of=bus, name=f"rp-{name}") + \
         accelerator(name, f"rp-{name}", size, **{"cxl-reset-mem-clr": "off"})
 
 
 class BenchVM(HostVM):
     # Up to a multiple of 1 GiB, where the next window begins: leaves of 1 GiB
-    # need memory that is aligned so.
+    # need memory with that alignment.
     window = "2816M"
 
 
@@ -143,13 +143,13 @@ class Bench:
             self.no_complaints()
 
     def timed(self, parts):
-        """Host VM: two accelerators beside the one that there always is"""
+        """Host VM: two accelerators besides the one that is always there"""
         with HostVM("bench-time", devices=[*accel("small1", 1, 1, SMALL),
                                            *accel("large0", 1, 2, GIB)]) as self.vm:
             self.vm.boot()
             bdfs = self.vm.sh(". /lib/vm.sh; accels").split()
             self.bind("vfio-cxl-pci", bdfs)
-            # As ordinary memory is, theirs is not in a file.
+            # Their memory is no file, like ordinary memory.
             self.clear_sizes = {SMALL: bdfs[1], GIB: bdfs[2]}
             self.do(parts)
             self.no_complaints()

@@ -51,7 +51,7 @@ class Distro(HostVM):
                                   "-device", "virtio-blk-pci,drive=root,bus=pcie.0"])
 
     def power_off(self):
-        """As an administrator does; what is on the disk is complete then."""
+        """Shut down as an administrator does, so that all is on the disk."""
         self.tell("systemctl poweroff")
         try:
             self.process.wait(120)
@@ -79,7 +79,7 @@ class Test:
         self.tap.result(ok, name, str(details))
 
     def red(self, vm, bdf, name, finding, remedy):
-        """check says no to that finding, names the remedy, and its status tells"""
+        """check reports that finding, names the remedy, and fails"""
         status, said = vm.run(f"vfio-cxl check {bdf}")
         lines = said.splitlines()
         at = [n for n, line in enumerate(lines) if re.match(rf"\s*no\s+{finding}\b", line)]
@@ -117,7 +117,7 @@ def soft_reserved(t):
 
 
 def complete(t):
-    """All is there; then it is not, one thing at a time"""
+    """All is in place; then one thing at a time is missing"""
     with Distro("distro") as vm:
         vm.boot(timeout=400)
         bdf, uncommitted = vm.accels()
@@ -159,7 +159,7 @@ def complete(t):
 
 
 def written(path):
-    """How many bytes are in the megabytes of a file that are not all zero"""
+    """Size of a file's megabytes that are not all zero"""
     count = 0
     with open(path, "rb") as file:
         while data := file.read(1 << 20):
@@ -296,7 +296,7 @@ PARTS = [no_iommu, soft_reserved, complete, guest_of_libvirt]
 def main():
     start = time.monotonic()
     os.makedirs(RUN, exist_ok=True)
-    # What a run leaves on the disk is not the next one's.
+    # The next run must not find what this one leaves on the disk.
     subprocess.run(["cp", "--sparse=always", "--reflink=auto", os.path.join(DISTRO, "root.img"), RUN], check=True)
     parts = [part for part in PARTS if not sys.argv[1:] or part.__name__ in sys.argv[1:]]
     tap = Writer(len(parts))

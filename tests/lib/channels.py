@@ -22,7 +22,7 @@ def connect(directory, name):
 
 
 class Closed(VMError):
-    """The other end is gone."""
+    """The other end has closed the connection."""
 
 
 class LineReader:
@@ -76,12 +76,12 @@ class Shell:
         while self.lines.read(deadline) != "ready":
             pass
 
-    # Of a guest two levels of emulation down, on a machine that does other things,
-    # too: nothing is known to take a tenth of this.
+    # Long enough for a guest two levels of emulation down on a busy machine:
+    # nothing is known to take a tenth of it.
     patience = 600
 
     def tell(self, script, timeout=patience):
-        """Start a shell script, and do not wait: for one that does not come back."""
+        """Start a shell script without waiting for it, as it may never return."""
         self.serial += 1
         lines = script.splitlines()
         self.lines.send("\n".join([f"{self.serial} {len(lines)}", *lines]), timeout)

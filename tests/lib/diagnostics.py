@@ -14,7 +14,7 @@ COMPLAINT = re.compile(
 
 
 def say_lines(text):
-    """As TAP comments, beside whatever is a test's output"""
+    """Print it as TAP comments, apart from the test's own output"""
     print(*(f"# {line}" for line in text.splitlines()), sep="\n", file=sys.stderr, flush=True)
 
 
@@ -29,7 +29,7 @@ def show_end(path):
 
 
 def complaints(logs):
-    """Lines of the logs in which a kernel complains."""
+    """The lines of the logs in which a kernel reports a fault."""
     found = []
     for log in logs:
         if os.path.exists(log):

@@ -50,7 +50,7 @@ class QMP:
         return answer["return"]
 
     def wait_event(self, name, timeout=300):
-        """Until it comes, or came since it was last waited for."""
+        """Wait until it arrives, unless it has since the last wait."""
         deadline = time.monotonic() + timeout
         while True:
             for event in self.events:

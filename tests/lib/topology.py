@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What of CXL is in a machine, as arguments for QEMU: of host VM, guest and QEMU alone."""
+"""The CXL devices of a machine as arguments for QEMU: for host VM, guest and QEMU alone."""
 
 
 def device(driver, **properties):
@@ -19,7 +19,7 @@ def port(number, of=1, name=""):
 
 
 def accelerator(name, bus, size, path="", **more):
-    """An emulated one with memory in a file or, without a path, that exists where it is touched"""
+    """An emulated accelerator whose memory is a file or, without a path, allocated on demand"""
     backend = f"memory-backend-file,id=m-{name},size={size},share=on,mem-path={path}" if path else \
         f"memory-backend-ram,id=m-{name},size={size},reserve=off"
     return ["-object", backend, *device("cxl-type2", id=name, bus=bus, memdev=f"m-{name}", **more)]

@@ -176,7 +176,7 @@ class HostVM(Shell):
             raise
 
     def autopsy(self, why):
-        """Tell what the machines are doing, of which one does not answer."""
+        """Say what the machines are doing when one of them does not answer."""
         questions = [("host VM", self.qmp, "info registers -a")]
         if self.guest_runs:
             questions += [("guest", self.guest_qmp, command) for command in
@@ -215,7 +215,7 @@ class HostVM(Shell):
             raise
 
     def _wait_for_start(self, timeout):
-        """Until it takes commands; or its QEMU has ended, which is told at once."""
+        """Wait until it takes commands; fail at once if its QEMU has ended."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -229,7 +229,7 @@ class HostVM(Shell):
                     raise
 
     def wait_for_guest(self, timeout=300):
-        """After a reset, until it takes commands."""
+        """Wait until it takes commands again after a reset."""
         try:
             return self.guest.wait_ready(timeout)
         except VMError as error:
@@ -261,7 +261,7 @@ class HostVM(Shell):
         return ""
 
     def engine_selftest(self):
-        """Have the first accelerator of the guest work: whether all was well, and its report."""
+        """Exercise the guest's first accelerator; return whether all went well, and its report."""
         status, report = self.guest.run("cat /sys/kernel/debug/cxl_accel0/selftest")
         return (status == 0 and report.count(": ok, status") == ENGINE_STEPS and
                 f"interrupts: {ENGINE_STEPS}" in report), report
@@ -285,7 +285,7 @@ class HostVM(Shell):
             self.seen = log.tell()
 
     def complaints(self):
-        """Lines in which a kernel complains."""
+        """Lines in which a kernel reports a fault."""
         return diagnostics.complaints((self.log, self.guest_log))
 
     def __enter__(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""DMA to device memory and to RAM, and how the tables on the way map it."""
+"""DMA to device memory and to RAM, and how the page tables on the way map them."""
 
 import re
 
@@ -61,7 +61,7 @@ def dma_type1(t):
 
 
 def dma_iommufd(t):
-    """The same with iommufd, by dma-buf; and again after all that takes the memory away"""
+    """The same with iommufd, by dma-buf; again after each event that takes the memory away"""
     t.start(*PORT1, at=BOTH, iommufd=True)
     names = copies(t)
     for what, where, command, _ in EVENTS:

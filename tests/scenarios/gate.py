@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory that goes and comes back: with decoder 0, with resets, with what takes the device away."""
+"""Memory that goes away and comes back: with decoder 0, on resets, when the device goes."""
 
 from .scenario import ONE, SIZE
 
@@ -28,8 +28,8 @@ uncommit() { devmem $((hdm + 0x20)) 32 0; }
 control() { devmem $((hdm + 0x20)); }
 """
 
-# What takes the memory away, or sounds as if it did: by whom, in which machine ($b
-# is the device there), and whether a CPU that is in the way may notice
+# What takes the memory away, or might be expected to: by whom, in which machine ($b
+# is the device there), and whether a CPU that uses it meanwhile may notice
 EVENTS = [
     ("a function level reset by the guest", "guest",
      "cd /sys/bus/pci/devices/$b && echo flr >reset_method && echo 1 >reset", True),
@@ -104,7 +104,7 @@ def guest_commits(t):
 
 
 def touched(t):
-    """A second CPU reads and writes the memory all the while it goes and comes back"""
+    """A second CPU reads and writes the memory while it goes away and comes back"""
     t.start("-smp", "2", at=ONE)
     base = t.get(0, "cxl-base")
     for what, where, command, notices in EVENTS:

@@ -25,8 +25,8 @@ def resets(t):
     t.use(0)
 
 
-# In the guest: all of CXL goes, with the ports and decoders that it has found. A module
-# may be in use until the CXL core has detached what another one left.
+# In the guest: unload all of CXL, and with it the ports and decoders that it has found.
+# A module may be in use until the CXL core has detached what another one left.
 UNLOAD = """
 rmmod cxl_accel
 n=0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""As people start guests: with UEFI, without privileges, with what vfio-cxl prints."""
+"""Guests as people start them: with UEFI, without privileges, by what vfio-cxl prints."""
 
 import json
 from xml.etree import ElementTree
@@ -77,7 +77,7 @@ def tools(t):
 
 
 def as_printed(t):
-    """A guest from nothing but what vfio-cxl qemu prints for two accelerators"""
+    """A guest started by nothing but what vfio-cxl qemu prints for two accelerators"""
     t.vm.sh("modprobe iommufd")
     said = t.vm.sh(f"vfio-cxl qemu {' '.join(t.bdfs[:2])}")
     t.say(said)

@@ -61,7 +61,7 @@ class Scenario:
         self.vm.start_guest("none", "-action", "reboot=reset", *args, *devices, env=env)
 
     def reset(self):
-        """A system reset by the monitor; until the guest is there again"""
+        """Reset the system by the monitor, and wait until the guest is back"""
         self.vm.guest_qmp("system_reset")
         self.vm.wait_for_guest()
 
@@ -70,7 +70,7 @@ class Scenario:
             self.vm.end_guest()
 
     def wait_for(self, number):
-        """Until the guest has as many accelerators"""
+        """Wait until the guest has that many accelerators"""
         self.vm.guest.sh(f". /lib/vm.sh; n=0; until set -- $(accels); [ $# = {number} ]; do "
                          "sleep 0.2; n=$((n + 1)); [ $n -lt 300 ] || exit 1; done")
 
@@ -114,7 +114,7 @@ class Scenario:
         return {int(line.split()[0], 0): line.split()[1] for line in found.splitlines()}
 
     def happen(self, n, name, where, command):
-        """One of EVENTS, to accelerator n, which the guest calls name; until it is over"""
+        """Cause one of EVENTS on accelerator n, which the guest calls name, and wait until it is over"""
         bdf = f"cd /sys/bus/pci/drivers/cxl_accel; for b in *:*; do [ ! -d $b/misc/{name} ] || break; done"
         machine, bdf = (self.vm.guest, bdf) if where == "guest" else (self.vm, f"b={self.bdfs[n]}")
         machine.sh(f"{bdf}; {command}")

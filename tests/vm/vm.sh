@@ -25,11 +25,11 @@ accels()
 }
 
 # bind DRIVER BDF: hand a device to a driver. The modules that find the CXL
-# topology come first, as at boot on a real host; and what kmod would load as
-# a soft dependency, which busybox does not know. A device that loading the
-# driver has bound is left alone: what the CXL core has queued at an unbind
-# would undo the next bind of a driver that does not wait for it, as
-# vfio-cxl-pci does (see drivers/vfio/pci/cxl/bind.c). That takes a moment.
+# topology come first, as at boot on a real host, and so do soft dependencies,
+# which busybox does not know. A device that was bound when the driver was loaded
+# is left alone: what the CXL core queues at an unbind would undo the next bind of
+# a driver that, unlike vfio-cxl-pci, does not wait for it (see
+# drivers/vfio/pci/cxl/bind.c). That takes a moment.
 bind()
 {
 	modprobe -a cxl_acpi cxl_port cxl_mem cxl_pci || return
