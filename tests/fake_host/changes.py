@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be wrong with a device that a test serves: functions that change one."""
+"""Functions that make a good device a wrong one."""
 
 import os
 import struct
 
-import server as s
+import protocol as p
 
 BOTH = ("on", "auto")           # values of the property cxl
-CXL_CAP = s.DEVICE_INFO_SIZE    # where that capability is in the device info
+CXL_CAP = p.DEVICE_INFO_SIZE    # where that capability is in the device info
 
 
 def dpa(**fields):
     """A change of what is said about the memory"""
-    return lambda device: vars(device.regions[s.DPA]).update(fields)
+    return lambda device: vars(device.regions[p.DPA]).update(fields)
 
 
 def comp(**fields):
-    return lambda device: vars(device.regions[s.COMP_REGS]).update(fields)
+    return lambda device: vars(device.regions[p.COMP_REGS]).update(fields)
 
 
 def sparse(*areas, **more):
-    return lambda device: device.regions[s.DPA].caps.append(s.cap_sparse(*areas, **more))
+    return lambda device: device.regions[p.DPA].caps.append(p.cap_sparse(*areas, **more))
 
 
 def where(**fields):
     """A change of where the page is said to be"""
     def change(device):
-        device.regions[s.COMP_REGS].caps[1] = s.cap_comp_regs(**fields)
+        device.regions[p.COMP_REGS].caps[1] = p.cap_comp_regs(**fields)
     return change
 
 
@@ -39,17 +39,17 @@ def page(offset, value):
 
 
 def grow(size):
-    """All agree on more memory; the file has it only where it is small enough to be made."""
+    """All agree on more memory; the file has it if it is small enough."""
     def change(device):
         if size <= 8 << 30:
             os.ftruncate(device.memfd, size)
-        device.size = device.regions[s.DPA].size = size
+        device.size = device.regions[p.DPA].size = size
         device.reset()
     return change
 
 
 def cut(length):
-    """Info of that length, and which says so"""
+    """Info that has, and states, that length"""
     def mangle(data):
         del data[length:]
         struct.pack_into("<I", data, 0, length)
@@ -68,7 +68,7 @@ def info(position, fmt, *values, length=None):
 
 
 def fails_later(command, count, fault):
-    """The command is answered with a fault when it comes for that time"""
+    """The n-th such command is answered with a fault"""
     def change(device):
         seen = iter(range(1 << 30))
 
@@ -80,7 +80,7 @@ def fails_later(command, count, fault):
 
 
 def answers(command, function, count=0):
-    """Another answer to the command, when it comes for that time"""
+    """The n-th such command is answered by something else"""
     def change(device):
         seen = iter(range(1 << 30))
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the cases are made of: a server and a machine, what must be so, kinds of cases."""
+"""What cases are made of: a server and a machine, conditions to check, kinds of cases."""
 
 import os
 import socket
 import struct
 import sys
 
-import server as s
+import protocol as p
+from accelerator import Device
 from machine import MMIO, SANITIZER, WINDOW_SIZE, Machine   # which finds tests/lib
 from channels import Closed
-from server import Device, Server
+from server import Server
 
 QEMU = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
 NO_FILE = socket.socket()       # a file descriptor that cannot be mapped
@@ -55,7 +56,7 @@ class Fixture:
         self.server.close()
         self.device.close()
 
-    # ---- what must be so ----
+    # ---- conditions ----
 
     def works(self, base=None):
         """The window's content is the device's, and all agree on where it is."""
@@ -65,9 +66,9 @@ class Fixture:
         if base is None:
             base = machine.get("cxl-base")
         check(machine.get("cxl-base") == base, "cxl-base is wrong")
-        check(device.decoder() == (base, device.size, s.LOCK | s.COMMIT | s.COMMITTED),
+        check(device.decoder() == (base, device.size, p.LOCK | p.COMMIT | p.COMMITTED),
               f"decoder 0 is {device.decoder()}")
-        check(device.get(s.GLOBAL) & s.ENABLE, "decoders are not enabled")
+        check(device.get(p.GLOBAL) & p.ENABLE, "decoders are not enabled")
         check(machine.bridge_decoder() == (base, device.size), "the host bridge leads elsewhere")
         machine.enumerate()
         for offset in (0, 0x12345678 & device.size - 8, device.size - 16):
@@ -91,7 +92,7 @@ class Fixture:
         check(self.device.reads == reads + 2, "accesses were split or merged")
 
     def absent(self, base, bridge=None):
-        """Neither in the window nor in the file, and this is where the bridge leads to"""
+        """The memory is not in the window, and the bridge leads to this range"""
         self.machine.enumerate()
         check(self.machine.bridge_decoder() == bridge, "the host bridge leads elsewhere")
         token = os.urandom(16)
@@ -102,7 +103,7 @@ class Fixture:
     def uncommitted(self, locked=False):
         check(self.machine.get("cxl-state") == "uncommitted", "cxl-state is not uncommitted")
         ctrl = self.device.decoder()[2]
-        check(locked or not ctrl & (s.COMMIT | s.COMMITTED | s.LOCK),
+        check(locked or not ctrl & (p.COMMIT | p.COMMITTED | p.LOCK),
               f"decoder 0 is left with control {ctrl:#x}")
         self.absent(self.machine.get("cxl-base"))
 
@@ -118,7 +119,7 @@ def case(name):
 
 
 def refused(name, text, change, lines=1, modes=("on",), **more):
-    """Cases: change(device), and QEMU must end with text in its error."""
+    """Cases: after change(device) QEMU must end with text in its error."""
 
     def cold(directory, mode):
         fixture = Fixture(directory)
@@ -149,7 +150,7 @@ REFUSED = []        # all of them again, by hotplug into one machine
 
 
 def plain(name, warning, change, **more):
-    """Case: a plain PCI device with cxl=auto, which a warning says the reason of, or nothing."""
+    """Case: with cxl=auto it is a plain PCI device; a warning gives this reason, if any."""
 
     @case(f"plain PCI, cxl=auto: {name}")
     def auto(directory):

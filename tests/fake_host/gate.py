@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory that the kernel takes away: the guest must have lost it by then.
+"""Memory that the kernel takes away: the guest must lose it before that.
 
 QEMU gives the memory to the IOMMU while the guest has it, so the server sees
 by its DMA maps when it is there. It answers as the kernel does, or lies.
@@ -10,10 +10,10 @@ import os
 import struct
 import time
 
-import server as s
+import protocol as p
+from accelerator import Fault, Gate
 from fixture import Fixture, case, check
 from machine import EP_BUS, PMCSR
-from server import Fault, Gate
 
 DEVCTL, CONTROL2, RANGE1_BASE = 0x58, 0x110, 0x120
 FLR, INITIATE_RESET = 0x8000, 0x4
@@ -21,7 +21,7 @@ RESET, FAILED, SUSPENDED = 1 << 0, 1 << 1, 1 << 2
 
 
 class Gated(Fixture):
-    """A device with the feature, and what the IOMMU has of its memory"""
+    """A device with the feature, and the part of its memory that the IOMMU maps"""
 
     def __init__(self, directory, feature=True):
         super().__init__(directory)
@@ -32,7 +32,7 @@ class Gated(Fixture):
 
     def dma(self, command, address, size):
         if size == self.device.size:
-            self.mapped = command == s.DMA_MAP
+            self.mapped = command == p.DMA_MAP
             if self.mapped:
                 self.maps.append(address)
 
@@ -50,7 +50,7 @@ class Gated(Fixture):
         return self.machine.get("cxl-state")
 
     def wait(self, condition, text):
-        """Until QEMU has seen an eventfd"""
+        """Wait until QEMU has read the eventfd"""
         end = time.monotonic() + 10
         while not condition():
             check(time.monotonic() < end, text)

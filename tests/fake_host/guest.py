@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory that the guest commits, not firmware, of a device that lies about it.
+"""Memory that the guest and not firmware commits, of a device that lies about it.
 
 The guest's own COMMIT is answered by the device, and QEMU maps the memory where
 the device then says that it is. What cannot be so must not be mapped, and does
@@ -10,16 +10,17 @@ import errno
 import os
 import struct
 
-import server as s
+import protocol as p
+from accelerator import Fault, Vanish
 from fixture import Fixture, case, check
 from machine import MMIO, WINDOW_SIZE
-from server import SIZE, Fault, Vanish
+from protocol import SIZE
 
 OFFSET = 2 * SIZE               # in the window, of what the guest commits
 
 
 class Guest(Fixture):
-    """The guest's side of it: the bridge leads to all of the window's second half GiB"""
+    """The guest's part: the bridge leads to the second half GiB of the window"""
 
     def plug(self):
         self.start(cold=False)
@@ -33,13 +34,13 @@ class Guest(Fixture):
         self.machine.commit_bridge(*self.bridge)
 
     def put(self, register, value):
-        self.machine.writel(MMIO + s.PAGE_OFFSET + register, value)
+        self.machine.writel(MMIO + p.PAGE_OFFSET + register, value)
 
     def commit(self, base):
-        self.put(s.GLOBAL, s.ENABLE)
-        self.put(s.BASE_LO, base & 0xffffffff)
-        self.put(s.BASE_HI, base >> 32)
-        self.put(s.CTRL, s.COMMIT)
+        self.put(p.GLOBAL, p.ENABLE)
+        self.put(p.BASE_LO, base & 0xffffffff)
+        self.put(p.BASE_HI, base >> 32)
+        self.put(p.CTRL, p.COMMIT)
 
     def present(self, base):
         machine = self.machine
@@ -71,9 +72,9 @@ def follows(name, lie, ends=False):
             fixture.gone()
             if not ends:
                 device.on_read, device.on_write = honest
-                device.put(s.CTRL, 0)
-                device.put(s.SIZE_LO, SIZE)
-                fixture.put(s.CTRL, 0)
+                device.put(p.CTRL, 0)
+                device.put(p.SIZE_LO, SIZE)
+                fixture.put(p.CTRL, 0)
                 fixture.gone()
                 fixture.commit(fixture.base + SIZE)
                 fixture.present(fixture.base + SIZE)
@@ -91,7 +92,7 @@ def good(directory):
         for base in (fixture.base, fixture.base + SIZE, fixture.base):
             fixture.commit(base)
             fixture.present(base)
-            fixture.put(s.CTRL, 0)
+            fixture.put(p.CTRL, 0)
             fixture.gone()
         fixture.commit(fixture.base)
         fixture.present(fixture.base)
@@ -110,21 +111,21 @@ def commits_as(**registers):
         device = fixture.device
 
         def on_write(_number, offset, data):
-            if offset != s.CTRL or not struct.unpack("<I", data)[0] & s.COMMIT:
+            if offset != p.CTRL or not struct.unpack("<I", data)[0] & p.COMMIT:
                 return True
-            device.put(s.CTRL, s.COMMIT | s.COMMITTED)
+            device.put(p.CTRL, p.COMMIT | p.COMMITTED)
             for name, value in registers.items():
-                device.put(getattr(s, name), value(fixture) if callable(value) else value)
+                device.put(getattr(p, name), value(fixture) if callable(value) else value)
             return False
         device.on_write = on_write
     return lie
 
 
 def reads_as(register, answer):
-    """From the COMMIT on a register reads as that"""
+    """After the COMMIT a register reads as that"""
     def lie(fixture):
         def on_read(_number, offset, data):
-            if offset != register or not fixture.device.get(s.CTRL) & s.COMMITTED:
+            if offset != register or not fixture.device.get(p.CTRL) & p.COMMITTED:
                 return data
             if isinstance(answer, Exception):
                 raise answer
@@ -133,10 +134,10 @@ def reads_as(register, answer):
     return lie
 
 
-follows("COMMITTED is not set", commits_as(CTRL=s.COMMIT))
-follows("ERR is set instead", commits_as(CTRL=s.COMMIT | s.ERR))
-follows("control reads all ones", reads_as(s.CTRL, lambda data: b"\xff" * len(data)))
-follows("interleaved", commits_as(CTRL=s.COMMIT | s.COMMITTED | 0x10))
+follows("COMMITTED is not set", commits_as(CTRL=p.COMMIT))
+follows("ERR is set instead", commits_as(CTRL=p.COMMIT | p.ERR))
+follows("control reads all ones", reads_as(p.CTRL, lambda data: b"\xff" * len(data)))
+follows("interleaved", commits_as(CTRL=p.COMMIT | p.COMMITTED | 0x10))
 follows("decoders are not enabled", commits_as(GLOBAL=0))
 follows("to below the window", commits_as(BASE_LO=0x10000000, BASE_HI=0))
 follows("to RAM", commits_as(BASE_LO=0, BASE_HI=0))
@@ -152,7 +153,7 @@ follows("to the last byte of all", commits_as(BASE_LO=0xffffffff, BASE_HI=0xffff
 follows("to an odd address", commits_as(BASE_LO=lambda fixture: fixture.base + 1 & 0xffffffff))
 for size in (0, 1, SIZE // 2, 2 * SIZE, SIZE + 1):
     follows(f"{size:#x} bytes", commits_as(SIZE_LO=size))
-for register in (s.CTRL, s.GLOBAL, s.BASE_LO, s.BASE_HI, s.SIZE_LO, s.SIZE_HI):
+for register in (p.CTRL, p.GLOBAL, p.BASE_LO, p.BASE_HI, p.SIZE_LO, p.SIZE_HI):
     for how, answer in (("cannot be read", Fault(errno.EIO)), ("is answered short", lambda data: data[:2])):
         follows(f"0x{register:03x} {how}", reads_as(register, answer))
     follows(f"the server ends when 0x{register:03x} is read", reads_as(register, Vanish()), ends=True)

@@ -5,10 +5,10 @@ import errno
 import os
 import struct
 
-import server as s
+import protocol as p
+from accelerator import Fault, Vanish
 from changes import BOTH, CXL_CAP, answers, comp, fails_later, info
 from fixture import plain, refused
-from server import Fault, Vanish
 from working import good
 
 # ---------------------------------------------------------------- device info
@@ -22,7 +22,7 @@ def ever_more(device):
 
 def other_interface(device):
     """Neither flag nor capability, and regions of the same types"""
-    device.flags = s.FLAG_RESET | s.FLAG_PCI
+    device.flags = p.FLAG_RESET | p.FLAG_PCI
 
 
 def pci(device):
@@ -66,32 +66,32 @@ refused("info of 16 bytes", LACKS, info(0, "I", 0, length=16))
 refused("info that says it has no bytes", LACKS, info(0, "I", 0))
 refused("a capability that is its own next", LACKS, info(CXL_CAP, "HHI", 99, 1, CXL_CAP))
 refused("a chain that leads back", LACKS,
-        lambda device: (setattr(device, "caps", [s.cap(98, 1, bytes(8)), s.cap(99, 1, bytes(8))]),
+        lambda device: (setattr(device, "caps", [p.cap(98, 1, bytes(8)), p.cap(99, 1, bytes(8))]),
                         info(CXL_CAP + 16 + 4, "I", CXL_CAP)(device)), modes=BOTH)
 refused("a chain that leads into the info", LACKS, info(CXL_CAP, "HHI", 99, 1, 4))
 for at in (CXL_CAP + 16, 0x1000, 0x7fffffff, 0xfffffff8, 0xffffffff):
     refused(f"a chain that starts at {at:#x}", LACKS, info(16, "I", at))
     refused(f"a chain that leads to {at:#x}", LACKS, info(CXL_CAP, "HHI", 99, 1, at))
 refused("a capability at an odd address", LACKS,
-        lambda device: (device.caps.append(s.cap(99, 1, bytes(24))),
+        lambda device: (device.caps.append(p.cap(99, 1, bytes(24))),
                         info(16, "I4xIHHIII", CXL_CAP + 17, 0, 6, 1, 0, 1, 0)(device)))
 refused("a CXL capability at a multiple of 4", "the CXL capability at 0x1c, unaligned",
-        lambda device: (device.caps.append(s.cap(99, 1, bytes(8))),
+        lambda device: (device.caps.append(p.cap(99, 1, bytes(8))),
                         info(16, "I4xIHHIII", CXL_CAP + 4, 0, 6, 1, 0, 1, 0)(device)))
 refused("info that needs 4 GiB", "cannot get device info: Argument list too long",
         info(0, "I", 0xffffffff), modes=BOTH)
 refused("info that needs ever more", "cannot get device info: Argument list too long", ever_more)
 refused("info that is longer than asked for", "cannot get device info: Invalid argument",
-        answers(s.DEVICE_INFO, lambda data: data + bytes(64), 1), lines=None)
-refused("info without content", LACKS, answers(s.DEVICE_INFO, lambda data: b"", 1))
-refused("info of 4 bytes", LACKS, answers(s.DEVICE_INFO, lambda data: data[:4], 1))
-refused("no info", "VFIO_USER_DEVICE_GET_INFO failed", fails_later(s.DEVICE_INFO, 0, Fault(errno.EIO)))
+        answers(p.DEVICE_INFO, lambda data: data + bytes(64), 1), lines=None)
+refused("info without content", LACKS, answers(p.DEVICE_INFO, lambda data: b"", 1))
+refused("info of 4 bytes", LACKS, answers(p.DEVICE_INFO, lambda data: data[:4], 1))
+refused("no info", "VFIO_USER_DEVICE_GET_INFO failed", fails_later(p.DEVICE_INFO, 0, Fault(errno.EIO)))
 refused("no info with capabilities", "cannot get device info: Input/output error",
-        fails_later(s.DEVICE_INFO, 1, Fault(errno.EIO)), modes=BOTH)
+        fails_later(p.DEVICE_INFO, 1, Fault(errno.EIO)), modes=BOTH)
 refused("no place for the page, with MSI-X", "CXL register region lacks the CXL capability",
-        lambda device: (device.add_msix(), comp(caps=[s.cap_type(2)])(device)))
+        lambda device: (device.add_msix(), comp(caps=[p.cap_type(2)])(device)))
 refused("no PCI device", "this isn't a PCI device",
-        lambda device: setattr(device, "flags", s.FLAG_CXL))
+        lambda device: setattr(device, "flags", p.FLAG_CXL))
 
 # ---------------------------------------------------------------- config space
 
@@ -203,25 +203,25 @@ for number, text in ((0, "unexpected number of irqs 0"), (2, "unexpected number 
             lambda device, number=number: setattr(device, "nr_irqs", number))
 for code in (errno.EINVAL, errno.EIO):
     refused(f"no info of MSI-X: {os.strerror(code)}",
-            f"failed to get MSI-X irq info: {os.strerror(code)}", with_msix(no_irq(s.MSIX, code)),
+            f"failed to get MSI-X irq info: {os.strerror(code)}", with_msix(no_irq(p.MSIX, code)),
             modes=BOTH if code == errno.EIO else ("on",))
 refused("the server ends at the info of MSI-X", "vfio vfio-user:", lines=None,
-        change=with_msix(no_irq(s.MSIX, None)), **{"x-msg-timeout": 500})
+        change=with_msix(no_irq(p.MSIX, None)), **{"x-msg-timeout": 500})
 # The device works without one of these, and the user is told of the first.
 NO_RECOVERY = "Could not enable error recovery for the device"
-for index, what in ((s.MSIX, "MSI-X"), (s.ERR_IRQ, "errors"), (s.REQ_IRQ, "requests")):
+for index, what in ((p.MSIX, "MSI-X"), (p.ERR_IRQ, "errors"), (p.REQ_IRQ, "requests")):
     for field, word in ((COUNT, 0), (COUNT, 2), (COUNT, 0x7fffffff), (COUNT, 0xffffffff),
                         (INDEX, 0), (INDEX, 0xffffffff), (FLAGS, 0), (FLAGS, 0xffffffff),
                         (ARGSZ, 0), (ARGSZ, 8), (ARGSZ, 0xffffffff)):
         good(f"IRQ info of {what} with {('argsz', 'flags', 'index', 'count')[field]} {word:#x}",
              with_msix(irq(index, field, word)),
-             warning=NO_RECOVERY if index == s.ERR_IRQ and field == COUNT else None)
+             warning=NO_RECOVERY if index == p.ERR_IRQ and field == COUNT else None)
     good(f"IRQ info of {what} that is all ones", with_msix(irq(index, ARGSZ, *[0xffffffff] * 4)),
-         warning=NO_RECOVERY if index == s.ERR_IRQ else None)
-for index, what in ((s.ERR_IRQ, "errors"), (s.REQ_IRQ, "requests")):
+         warning=NO_RECOVERY if index == p.ERR_IRQ else None)
+for index, what in ((p.ERR_IRQ, "errors"), (p.REQ_IRQ, "requests")):
     for code in (0, errno.EINVAL, errno.EIO, 0xffffffff):
         good(f"IRQ info of {what} is answered with error {code:#x}", with_msix(no_irq(index, code)),
-             warning=NO_RECOVERY if index == s.ERR_IRQ and not code else None)
+             warning=NO_RECOVERY if index == p.ERR_IRQ and not code else None)
     for length in (0, 8, 12):
         good(f"IRQ info of {what} of {length} bytes", with_msix(short_irq(index, length)),
-             warning=NO_RECOVERY if index == s.ERR_IRQ else None)
+             warning=NO_RECOVERY if index == p.ERR_IRQ else None)

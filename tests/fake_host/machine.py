@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A QEMU without a guest: the test does by qtest what a guest's kernel would.
+"""A QEMU without a guest: by qtest, the test does what a guest's kernel would do.
 
 One CXL root port, rp0, on bus 12, and one fixed memory window of 4 GiB.
 """
@@ -85,7 +85,7 @@ class Machine:
         self.qmp.greet(TIMEOUT)
 
     def end(self):
-        """Wait for its end; exit status (negative: signal) and what it said."""
+        """Wait for its end; return its exit status (negative: signal) and output."""
         try:
             self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -187,7 +187,7 @@ class Machine:
         self.config(EP_BUS, 4, 2 if on else 0, "w")
 
     def enumerate(self):
-        """What a guest does before it can use the device"""
+        """Do what a guest does before it uses the device."""
         self.config(HB_BUS, 0x18, EP_BUS << 16 | EP_BUS << 8 | HB_BUS)
         self.config(HB_BUS, 0x20, (MMIO + 0x100000 & 0xfff00000) | MMIO >> 16)
         self.config(HB_BUS, 4, 6, "w")

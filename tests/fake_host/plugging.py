@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All that is refused, and random bytes, by hotplug into one machine."""
+"""All refused devices, and random ones, hotplugged into one machine."""
 
 import os
 import random
 
-import server as s
+import protocol as p
+from accelerator import Device
 from fixture import REFUSED, Fixture, case, check
-from server import Device
 
 ROUNDS = int(os.environ.get("ROUNDS", "200"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -28,7 +28,7 @@ def hotplug(directory):
             reply = machine.qmp.ask("device_add", **fixture.properties(**more))
             said = reply.get("error", {}).get("desc", "no error")
             check(text in said, f"{name}: no '{text}' in: {said}")
-            check(not device.decoder()[2] & s.COMMIT, f"{name}: decoder 0 is left committed")
+            check(not device.decoder()[2] & p.COMMIT, f"{name}: decoder 0 is left committed")
             device.close()
         fixture.server.serve(fixture.device)
         machine.qmp("device_add", **fixture.properties())
@@ -64,11 +64,11 @@ def random_bytes(directory):
                 device.add_msix()
                 spoil(device.config, rng.choice((0x40, 0x100, 0x160)))
             elif victim == 1:
-                device.regions[s.COMP_REGS].mangle = spoil
+                device.regions[p.COMP_REGS].mangle = spoil
             elif victim == 2:
-                device.regions[s.DPA].mangle = spoil
+                device.regions[p.DPA].mangle = spoil
             else:
-                device.changed = lambda device=device: spoil(device.page, s.HDM + 0x30)
+                device.changed = lambda device=device: spoil(device.page, p.HDM + 0x30)
                 device.changed()
             fixture.server.serve(device)
             if "return" in machine.qmp.ask("device_add", **fixture.properties()):

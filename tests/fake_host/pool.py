@@ -55,13 +55,13 @@ class Worker:
         os.write(self.down, (json.dumps([number, self.directory]) + "\n").encode())
 
     def finish(self):
-        """Its case is over: number, what is wrong, seconds"""
+        """Its case is over; return its number, what is wrong, and the seconds it took."""
         answer = self.answers.readline()
         why = json.loads(answer) if answer else "its process has ended\n" + self._read("stderr")
         return self._over(why)
 
     def kill(self, limit):
-        """Its case is not over in time. The same; the worker is of no more use."""
+        """Its case is not over in time. Returns the same; the worker cannot be used again."""
         os.kill(self.pid, signal.SIGUSR1)
         time.sleep(0.2)
         os.killpg(self.pid, signal.SIGKILL)

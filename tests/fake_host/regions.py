@@ -4,11 +4,11 @@
 import os
 import struct
 
-import server as s
+import protocol as p
 from changes import BOTH, comp, cut, dpa, grow, sparse, where
 from fixture import NO_FILE, refused
 from machine import WINDOW_SIZE
-from server import SIZE
+from protocol import SIZE
 
 MEMORY = "CXL memory region"
 REGISTERS = "CXL register region"
@@ -17,19 +17,19 @@ for number, text in ((0, "unexpected number of io regions 0"), (7, "unexpected n
                      (10, f"{MEMORY} (type 0x80001e98 subtype 1) is missing"),
                      (101, "invalid reply"), (0xffffffff, "invalid reply")):
     refused(f"{number} regions", text, lambda device, number=number: setattr(device, "nr_regions", number))
-for region, subtype, what in ((s.DPA, 1, MEMORY), (s.COMP_REGS, 2, REGISTERS)):
+for region, subtype, what in ((p.DPA, 1, MEMORY), (p.COMP_REGS, 2, REGISTERS)):
     missing = f"{what} (type 0x80001e98 subtype {subtype}) is missing"
-    other = s.REGIONS - 1 + s.COMP_REGS - region
+    other = p.REGIONS - 1 + p.COMP_REGS - region
 
     def of(**fields):
         return lambda device, region=region: vars(device.regions[region]).update(fields)
 
     refused(f"no {what}", missing, lambda device, region=region: device.regions.pop(region), modes=BOTH)
     refused(f"{what} without capabilities", missing, of(caps=[]))
-    refused(f"{what} of another type", missing, of(caps=[s.cap_type(subtype, 1 << 31 | 0x8086)]))
-    refused(f"{what} of another subtype", missing, of(caps=[s.cap_type(3)]))
+    refused(f"{what} of another type", missing, of(caps=[p.cap_type(subtype, 1 << 31 | 0x8086)]))
+    refused(f"{what} of another subtype", missing, of(caps=[p.cap_type(3)]))
     refused(f"{what} with its type cut off", missing,
-            of(mangle=cut(s.REGION_INFO_SIZE + 8)))
+            of(mangle=cut(p.REGION_INFO_SIZE + 8)))
     refused(f"{what} in a chain that is a loop", missing,
             of(mangle=lambda data: struct.pack_into("<HHI", data, 32, 99, 1, 32)))
     refused(f"{what} in a chain that leads outside", missing,
@@ -41,20 +41,20 @@ for region, subtype, what in ((s.DPA, 1, MEMORY), (s.COMP_REGS, 2, REGISTERS)):
                 f"{what} has index {index} of 11", of(index=index))
     refused(f"{what} at a BAR's index", f"{what} has index 5 of 11",
             lambda device, region=region: device.regions.update({5: device.regions.pop(region)}))
-    mappable = s.MMAP if what == MEMORY else 0
-    refused(f"{what} that cannot be written", f"{what} has flags 0x", of(flags=s.READ | mappable))
-    refused(f"{what} that cannot be read", f"{what} has flags 0x", of(flags=s.WRITE | mappable))
+    mappable = p.MMAP if what == MEMORY else 0
+    refused(f"{what} that cannot be written", f"{what} has flags 0x", of(flags=p.READ | mappable))
+    refused(f"{what} that cannot be read", f"{what} has flags 0x", of(flags=p.WRITE | mappable))
 
 # ---- the memory
 
 
 def read_only(device):
     # Open until the test ends
-    device.regions[s.DPA].fd = os.open(f"/proc/self/fd/{device.memfd}", os.O_RDONLY)
+    device.regions[p.DPA].fd = os.open(f"/proc/self/fd/{device.memfd}", os.O_RDONLY)
 
 
 refused("memory that cannot be mapped", f"{MEMORY} has flags 0xb, expected at least 0x7",
-        dpa(flags=s.READ | s.WRITE), modes=BOTH)
+        dpa(flags=p.READ | p.WRITE), modes=BOTH)
 for size in (0, 1, SIZE - 1, SIZE // 2, SIZE + 4096, 3 * SIZE // 2, (1 << 64) - 1):
     refused(f"{size:#x} bytes of memory", f"{MEMORY} has {size:#x} bytes, not a multiple of 256 MiB",
             dpa(size=size), modes=BOTH if not size else ("on",))
@@ -89,8 +89,8 @@ refused("a sparse mmap cut off after its header", "sparse mmap areas exceed its 
         lambda device: (sparse()(device), dpa(mangle=cut(56))(device)))
 
 refused("a sparse mmap of BAR 0 that leaves it", "region 0: sparse mmap area 0x1f000+0x2000 is beyond",
-        lambda device: vars(device.regions[0]).update(flags=s.READ | s.WRITE | s.MMAP, fd=device.memfd,
-                                                      caps=[s.cap_sparse((0x1f000, 0x2000))]))
+        lambda device: vars(device.regions[0]).update(flags=p.READ | p.WRITE | p.MMAP, fd=device.memfd,
+                                                      caps=[p.cap_sparse((0x1f000, 0x2000))]))
 
 # ---- the register page
 
@@ -98,7 +98,7 @@ for size in (0, 0x800, 0xfff, 0x2000, 1 << 63):
     refused(f"a register page of {size:#x} bytes", f"{REGISTERS} has {size:#x} bytes, expected 0x1000",
             comp(size=size))
 refused("a register page that does not say where it is", f"{REGISTERS} lacks the CXL capability",
-        comp(caps=[s.cap_type(2)]), modes=BOTH)
+        comp(caps=[p.cap_type(2)]), modes=BOTH)
 refused("a register page of version 3", f"{REGISTERS} has version 3 of the CXL capability", where(version=3))
 refused("a register page with its place cut off",
         f"{REGISTERS} has less of the CXL capability than its 24 bytes",

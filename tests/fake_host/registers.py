@@ -5,10 +5,11 @@ import errno
 import struct
 import time
 
-import server as s
+import protocol as p
+from accelerator import Fault, Vanish
 from changes import BOTH, answers, fails_later, page, where
 from fixture import Fixture, case, check, refused, uncommitted
-from server import SIZE, Fault, Vanish
+from protocol import SIZE
 from working import good
 
 # ---------------------------------------------------------------- the page itself
@@ -26,7 +27,7 @@ def moved(pointer, count=0):
     def change(device):
         def fresh():
             device.put(8, 5 | 1 << 16 | pointer << 20)
-            if pointer % 4 == 0 and pointer >= 12 and pointer < s.PAGE:
+            if pointer % 4 == 0 and pointer >= 12 and pointer < p.PAGE:
                 device.put(pointer, count)
         device.changed = fresh
         device.changed()
@@ -44,19 +45,19 @@ for ids in ((), (2,), (2, 4, 6), (3,) * 127, (0,) * 120):
 for pointer in (0, 4, 8, 0x202, 0x201, 0xfd4, 0xffc, 0xfff):
     refused(f"HDM decoders at {pointer:#x}", f"HDM decoders cannot be at 0x{pointer:03x}", moved(pointer))
 for enc, count in ((6, 12), (7, 14), (9, 20), (12, 32), (13, 0), (15, 0)):
-    refused(f"decoder count of {enc}", f"a device cannot have {count} decoders at 0x200", page(s.HDM, enc))
+    refused(f"decoder count of {enc}", f"a device cannot have {count} decoders at 0x200", page(p.HDM, enc))
 refused("ten decoders, the last outside the page",
         "a device cannot have 10 decoders at 0xebc", moved(0xebc, 5))
-for register, value, seen in ((s.SIZE_LO, 2 * SIZE, 2 * SIZE), (s.SIZE_LO, 0, 0),
-                              (s.SIZE_HI, 1, SIZE + (1 << 32)), (s.SIZE_LO, SIZE + 1, SIZE + 1)):
+for register, value, seen in ((p.SIZE_LO, 2 * SIZE, 2 * SIZE), (p.SIZE_LO, 0, 0),
+                              (p.SIZE_HI, 1, SIZE + (1 << 32)), (p.SIZE_LO, SIZE + 1, SIZE + 1)):
     refused(f"decoder 0 of {seen:#x} bytes", f"HDM decoder 0 has {seen:#x} bytes, expected 0x10000000",
             page(register, value))
 
 # ---------------------------------------------------------------- failing accesses
 
-REALIZE_READS = (0, 4, 8, s.HDM, s.SIZE_LO, s.SIZE_HI)
-COMMIT_READS = (s.GLOBAL, s.CTRL, s.GLOBAL, s.BASE_LO, s.BASE_HI, s.SIZE_LO, s.SIZE_HI, s.CTRL)
-COMMIT_WRITES = (s.GLOBAL, s.CTRL, s.BASE_LO, s.BASE_HI, s.CTRL)
+REALIZE_READS = (0, 4, 8, p.HDM, p.SIZE_LO, p.SIZE_HI)
+COMMIT_READS = (p.GLOBAL, p.CTRL, p.GLOBAL, p.BASE_LO, p.BASE_HI, p.SIZE_LO, p.SIZE_HI, p.CTRL)
+COMMIT_WRITES = (p.GLOBAL, p.CTRL, p.BASE_LO, p.BASE_HI, p.CTRL)
 
 
 def bad_read(number, what):
@@ -104,15 +105,15 @@ for number, offset in enumerate(COMMIT_WRITES):
         uncommitted(f"write {number}, of 0x{offset:03x}, {how}", f" to CXL register 0x{offset:03x}: ",
                     bad_write(number, what, done), lines=lines, locked=last and done)
 refused("reads answered without content", "CXL register page starts with 0x00000000",
-        answers(s.REGION_READ, lambda data: b"" if data[8:12] == struct.pack("<I", s.COMP_REGS) else data))
+        answers(p.REGION_READ, lambda data: b"" if data[8:12] == struct.pack("<I", p.COMP_REGS) else data))
 refused("reads that say they are longer", "cannot read CXL register 0x000: ",
-        answers(s.REGION_READ, lambda data: data[:12] + b"\xff" * 4 + data[16:]
-                if data[8:12] == struct.pack("<I", s.COMP_REGS) else data))
+        answers(p.REGION_READ, lambda data: data[:12] + b"\xff" * 4 + data[16:]
+                if data[8:12] == struct.pack("<I", p.COMP_REGS) else data))
 refused("a read that is never answered", "cannot read CXL register 0x200: ",
         bad_read(3, lambda data: time.sleep(1) or data), lines=None, **{"x-msg-timeout": 500})
-for command, name in ((s.VERSION, "VERSION"), (s.DEVICE_INFO, "DEVICE_GET_INFO"),
-                      (s.REGION_INFO, "DEVICE_GET_REGION_INFO")):
-    for count in range({s.VERSION: 1, s.DEVICE_INFO: 2, s.REGION_INFO: 11}[command]):
+for command, name in ((p.VERSION, "VERSION"), (p.DEVICE_INFO, "DEVICE_GET_INFO"),
+                      (p.REGION_INFO, "DEVICE_GET_REGION_INFO")):
+    for count in range({p.VERSION: 1, p.DEVICE_INFO: 2, p.REGION_INFO: 11}[command]):
         refused(f"the server ends at {name} number {count}", "vfio vfio-user:", lines=None,
                 change=fails_later(command, count, Vanish()), **{"x-msg-timeout": 500})
 
@@ -124,9 +125,9 @@ def control(function):
     def change(device):
         def on_write(_number, offset, data):
             value = struct.unpack("<I", data)[0]
-            if offset != s.CTRL or not value & s.COMMIT:
+            if offset != p.CTRL or not value & p.COMMIT:
                 return True
-            device.put(s.CTRL, function(value))
+            device.put(p.CTRL, function(value))
             return False
         device.on_write = on_write
     return change
@@ -153,9 +154,9 @@ def committed_elsewhere(ctrl):
     """A reset leaves decoder 0 committed to another address"""
     def change(device):
         def changed():
-            device.put(s.GLOBAL, s.ENABLE)
-            device.put(s.BASE_LO, 0x70000000)
-            device.put(s.CTRL, ctrl)
+            device.put(p.GLOBAL, p.ENABLE)
+            device.put(p.BASE_LO, 0x70000000)
+            device.put(p.CTRL, ctrl)
         device.changed = changed
         device.changed()
     return change
@@ -163,24 +164,24 @@ def committed_elsewhere(ctrl):
 
 uncommitted("COMMITTED is not set", "CXL register 0x220 is 0x00000300", control(lambda value: value))
 uncommitted("COMMITTED is not set, and ERR is", "CXL register 0x220 is 0x00000b00",
-            control(lambda value: value | s.ERR))
+            control(lambda value: value | p.ERR))
 uncommitted("both COMMITTED and ERR are set", "CXL register 0x220 is 0x00000f00",
-            control(lambda value: value | s.ERR | s.COMMITTED), locked=True)
+            control(lambda value: value | p.ERR | p.COMMITTED), locked=True)
 uncommitted("LOCK is not taken", "CXL register 0x220 is 0x00000600",
-            control(lambda value: value & ~s.LOCK | s.COMMITTED))
+            control(lambda value: value & ~p.LOCK | p.COMMITTED))
 uncommitted("COMMIT is ignored", "CXL register 0x220 is 0x00000000", control(lambda value: 0))
 uncommitted("COMMIT turns interleave on", "CXL register 0x220 is 0x00000710",
-            control(lambda value: value | s.COMMITTED | 0x10), locked=True)
+            control(lambda value: value | p.COMMITTED | 0x10), locked=True)
 uncommitted("control reads all ones", "is 0xffffffff", control(lambda value: 0xffffffff), locked=True)
-uncommitted("decoders are not enabled", "CXL register 0x204 is 0x00000000", dropped(s.GLOBAL))
-uncommitted("the high half of BASE is ignored", "CXL register 0x214 is 0x00000000", dropped(s.BASE_HI))
-uncommitted("BASE has another value", "CXL register 0x210 is 0x70000000", turned(s.BASE_LO, 0x70000000))
+uncommitted("decoders are not enabled", "CXL register 0x204 is 0x00000000", dropped(p.GLOBAL))
+uncommitted("the high half of BASE is ignored", "CXL register 0x214 is 0x00000000", dropped(p.BASE_HI))
+uncommitted("BASE has another value", "CXL register 0x210 is 0x70000000", turned(p.BASE_LO, 0x70000000))
 uncommitted("SIZE changes with BASE", "CXL register 0x218 is 0x10000001",
             lambda device: setattr(device, "on_write", lambda number, offset, data: (
-                device.put(s.SIZE_LO, SIZE + 1) if offset == s.BASE_LO else None) or True))
+                device.put(p.SIZE_LO, SIZE + 1) if offset == p.BASE_LO else None) or True))
 uncommitted("locked to another address", "CXL register 0x210 is 0x70000000",
-            committed_elsewhere(s.LOCK | s.COMMIT | s.COMMITTED), locked=True)
-good("committed to another address, but not locked", committed_elsewhere(s.COMMIT | s.COMMITTED))
+            committed_elsewhere(p.LOCK | p.COMMIT | p.COMMITTED), locked=True)
+good("committed to another address, but not locked", committed_elsewhere(p.COMMIT | p.COMMITTED))
 
 
 # ---------------------------------------------------------------- later
@@ -214,10 +215,10 @@ def raises(fault, name="on_command"):
 
 
 later("the reset leaves it committed elsewhere", "CXL register 0x210 is 0x70000000, expected ",
-      committed_elsewhere(s.LOCK | s.COMMIT | s.COMMITTED), locked=True)
+      committed_elsewhere(p.LOCK | p.COMMIT | p.COMMITTED), locked=True)
 later("LOCK is not taken any more", "CXL register 0x220 is 0x00000600",
-      control(lambda value: value & ~s.LOCK | s.COMMITTED))
-later("SIZE changes", "CXL register 0x218 is 0x20000000", page(s.SIZE_LO, 2 * SIZE))
+      control(lambda value: value & ~p.LOCK | p.COMMITTED))
+later("SIZE changes", "CXL register 0x218 is 0x20000000", page(p.SIZE_LO, 2 * SIZE))
 later("registers cannot be read", "cannot read CXL register 0x204: Input/output error",
       raises(Fault(errno.EIO), "on_read"))
 later("registers cannot be written", "to CXL register 0x204: Input/output error",

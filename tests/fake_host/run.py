@@ -56,7 +56,7 @@ def explain(function, directory):
 
 
 def runs_on():
-    """The limit itself: of three cases the second hangs, with a process of its own."""
+    """Test the limit itself: the second of three cases hangs, with a process of its own."""
     def run(number, directory):
         if number != 1:
             return None

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Devices that must work, with what may be unusual about them."""
+"""Devices that are unusual, and must work."""
 
 import os
 
-import server as s
+import protocol as p
+from accelerator import Device
 from changes import grow, page, sparse, where
 from fixture import Fixture, case, check
 from machine import EP_BUS, PMCSR, WINDOW_SIZE
-from server import SIZE, Device
+from protocol import SIZE
 
 
 def works(directory, change=lambda device: None, window=WINDOW_SIZE, warning=None, **more):
@@ -36,20 +37,20 @@ def good(name, change=lambda device: None, **more):
 def many_regions(device):
     device.nr_regions = 60
     device.page_index = 59
-    device.regions[59] = device.regions.pop(s.COMP_REGS)
-    device.regions[20] = device.regions.pop(s.DPA)
+    device.regions[59] = device.regions.pop(p.COMP_REGS)
+    device.regions[20] = device.regions.pop(p.DPA)
 
 
 def many_caps(device):
-    other = s.cap(99, 7, bytes(12))
+    other = p.cap(99, 7, bytes(12))
     device.caps = [other, *device.caps, other]
-    for index in (s.COMP_REGS, s.DPA):
+    for index in (p.COMP_REGS, p.DPA):
         region = device.regions[index]
         region.caps = [region.caps[0], *region.caps[1:], other, other]
 
 
 def keeps_decoder(device):
-    """Its reset is without effect"""
+    """A reset has no effect on it"""
     def reset():
         device.config[4:6] = b"\0\0"
     device.reset = reset
@@ -65,7 +66,7 @@ good("a sparse mmap with empty areas beside it", sparse((SIZE, 0), (0, SIZE), (0
 good("other capabilities in all chains", many_caps)
 good("60 regions", many_regions)
 good("MSI-X", Device.add_msix)
-good("ten decoders", page(s.HDM, 5))
+good("ten decoders", page(p.HDM, 5))
 good("a reset that keeps the decoder", keeps_decoder)
 
 
