@@ -65,11 +65,15 @@ left_behind()
 
 # Log lines about a device from the driver. What the driver core adds to every
 # error but ENODEV has no reason in it, nor has what the PCI core says of a device
-# that firmware left disabled, as it does on Arm.
-log_of()
+# that firmware left disabled, as it does on Arm. The log forgets old lines, so a
+# line in it, MARK, is where to start, not the number of lines before.
+log_of()	# BDF MARK
 {
-	dmesg | grep -F "$1" | grep -E "$driver|error|fail" | grep -vE "probe with driver|enabling device"
+	dmesg | sed "1,/$2\$/d" | grep -F "$1" | grep -E "$driver|error|fail" |
+		grep -vE "probe with driver|enabling device"
 }
+
+marks=0
 
 # refuse BDF NAME REASON: it must not bind, and say why in one line.
 refuse()
@@ -77,13 +81,14 @@ refuse()
 	old=$(driver_of "$1")
 	[ -z "$old" ] || echo "$1" >"$pci/$1/driver/unbind"
 	before=$(left_behind)
-	lines=$(log_of "$1" | wc -l)
+	marks=$((marks + 1))
+	echo "bind_test $$ mark $marks" >/dev/kmsg
 
 	echo $driver >"$pci/$1/driver_override"
 	echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null
 	sleep 1		# right after an unbind the probe may come later
 	bound=$(driver_of "$1")
-	new=$(log_of "$1" | tail -n +$((lines + 1)))
+	new=$(log_of "$1" "bind_test $$ mark $marks")
 	after=$(left_behind)
 	[ -z "$bound" ] || echo "$1" >"$pci/$1/driver/unbind"
 	echo >"$pci/$1/driver_override"

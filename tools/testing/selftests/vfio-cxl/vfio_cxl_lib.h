@@ -186,6 +186,7 @@ static inline bool vfio_cxl_by_file(struct vfio_cxl_dev *dev)
 	return vfio_cxl_read(dev, &dev->dpa, dev->dpa.info.size, &byte, 1) !=
 	       -EOPNOTSUPP;
 }
+
 __u64 vfio_cxl_xget(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
 		    __u64 off, size_t len);
 void vfio_cxl_xput(struct vfio_cxl_dev *dev, struct vfio_cxl_region *r,
