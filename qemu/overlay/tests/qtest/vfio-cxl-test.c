@@ -564,6 +564,11 @@ static void no_mmap(Server *s)
     s->mem_flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
 }
 
+static void no_access(Server *s)
+{
+    s->mem_flags = VFIO_REGION_INFO_FLAG_MMAP;
+}
+
 static void odd_size(Server *s)
 {
     s->mem_size = CHUNK / 2;
@@ -604,7 +609,8 @@ static void test_refused(void)
         { no_capability, "lacks the CXL capability" },
         { other_version, "version 2 of the CXL capability, expected 1" },
         { not_committed, "firmware did not commit" },
-        { no_mmap, "expected at least 0x4" },
+        { no_mmap, "flags 0xb, expected at least 0x7" },
+        { no_access, "flags 0xc, expected at least 0x7" },
         { odd_size, "not a multiple of 256 MiB" },
         { no_place, "lacks the CXL capability" },
         { place_in_no_bar, "which is not a memory BAR" },
