@@ -27,7 +27,7 @@ check:
 	@$(have_python)
 	@tests/run $(STAGES)
 
-# What says which stage is running is Python, and a fresh system has none.
+# The program that runs the stages is Python, which a fresh system does not have.
 have_python := command -v python3 >/dev/null || scripts/setup
 
 #: Parts of them:
@@ -45,7 +45,7 @@ have_python := command -v python3 >/dev/null || scripts/setup
 #:   make nested       guests with devices in every arrangement, hotplug, DMA
 #:   make docs         docs/ and the driver's page, as HTML in build/docs
 #:   make bench        figures against plain vfio-pci and against the limit
-#:   make check-asan   QEMU with sanitizers: a kernel that lies, and the qtests
+#:   make check-asan   QEMU with sanitizers: the hostile suite, and the qtests
 #:   make check-debug  the tests and more, on a kernel that looks for faults
 #:   make check-arm64  the demo and the driver's tests, on Arm machines
 demo-shell: image

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * kexec KERNEL INITRD: start a kernel from this one, with the same command line.
- * kexec-tools would do; but on Debian its package also makes every reboot one.
+ * kexec-tools could do that, but Debian's package makes every reboot a kexec.
  */
 #include <err.h>
 #include <fcntl.h>

@@ -4,9 +4,9 @@
  *
  * One copy runs in the guest, on the device memory, another outside, on the
  * file that backs the emulated device. Both compute the same pattern: blocks
- * at pseudo-random places all over the memory, filled from a seed. They need
- * no channel between them but the memory itself, whose last page tells whose
- * turn it is:
+ * at pseudo-random places all over the memory, filled from a seed. The only
+ * channel between them is the memory itself, whose last page says whose turn it
+ * is:
  *
  *	guest fills pattern 1 -> outside finds it, and nothing else, in the
  *	file, and fills pattern 2 -> guest finds pattern 2

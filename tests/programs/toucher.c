@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * toucher - read and write device memory all the while, and tell what was there
+ * toucher - read and write device memory without pause, and report what was there
  *
  * usage: toucher DEVICE LOG
  *
- * Runs in the guest on one CPU, while another has the memory taken away. It goes
- * round a word in each of 16 pages: reads it, and leaves a number that grows there.
- * It finds the number that it left last ("there"), an earlier one of those that it
- * left since it last found one, so that a write was lost ("old"), all ones ("gone"),
- * zero ("cleared"), or something else ("wrong"), such as a number from before the
- * memory was cleared. It appends a line to LOG whenever that changes:
+ * Runs in the guest on one CPU, while another has the memory taken away. It visits
+ * a word in each of 16 pages in turn: reads it, and writes a number that grows. What
+ * it reads is the number that it wrote last ("there"); an earlier one that it wrote
+ * since it last read one, so that a write was lost ("old"); all ones ("gone"); zero
+ * ("cleared"); or something else ("wrong"), such as a number from before the memory
+ * was cleared. It appends a line to LOG whenever that changes:
  *
  *	KIND TIMES MILLISECONDS
  *
@@ -51,8 +51,8 @@ static long now_ms(void)
 }
 
 /*
- * @seen: the last number found
- * @left: the last one left, which may not have arrived
+ * @seen: the last number read
+ * @left: the last number written, which may be lost
  */
 struct word {
 	atomic_ullong *at;

@@ -4,15 +4,15 @@
 # Do the tests of a register model notice when the model is wrong?
 #
 # Breaks a copy of the model in one place at a time, and runs the vectors and
-# the properties of its test on each. A mutant that all let pass is a failure,
-# and so is a mutation that no longer changes the source, and a property that
-# finds no mutant at all. TAP: one line for each mutant, and what found it.
+# the properties of its test on each. A mutant that passes all of them is a failure,
+# and so are a mutation that no longer changes the source, and a property that
+# finds no mutant. TAP: one line for each mutant, and what found it.
 #
 # usage: BUILD=dir CC=cc $0 MODEL (from make mutate, which builds the objects)
 #
 # A mutation is a line of mutants/MODEL.list: a file, a sed script and a name. Do
-# not list one that cannot be seen from outside. If it takes a sanitizer to see
-# it, its name starts with "asan:"; all others are built without, for speed.
+# not list one that cannot be seen from outside. The name of one that only a
+# sanitizer sees starts with "asan:"; all others are built without, for speed.
 set -u
 
 here=$(dirname "$(readlink -f "$0")")

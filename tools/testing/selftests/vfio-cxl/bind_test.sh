@@ -113,7 +113,7 @@ first()
 	done
 }
 
-# A CXL device is below a root port; what is on the root bus is none.
+# A CXL device is below a root port, so one on the root bus is none.
 # shellcheck disable=SC2317 # called by first()
 is_plain()
 {
@@ -169,7 +169,7 @@ else
 	skip "memory with an owner" "module vfio_cxl_claim is not loaded"
 fi
 
-# A device that nothing stops between two users; a parameter allows it.
+# A device that no reset stops between two users; a parameter allows it.
 none=$VFIO_CXL_NO_RESET_BDF
 if [ -n "$none" ]; then
 	allow=/sys/module/vfio_cxl_pci/parameters/allow_no_reset
@@ -220,7 +220,7 @@ if [ $turns -lt 5 ]; then
 fi
 result "$([ $turns = 5 ] && echo y)" "bind and unbind 5 times"
 
-# What the CXL core has left to do after an unbind does not undo the next bind.
+# The work that the CXL core queues at an unbind does not undo the next bind.
 turns=0
 while [ $turns -lt 30 ]; do
 	bind || break
