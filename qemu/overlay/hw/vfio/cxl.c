@@ -95,8 +95,12 @@ static bool vfio_cxl_get_flags(VFIODevice *vbasedev, uint32_t *flags,
 /* The result is borrowed: VFIODevice owns it. */
 static struct vfio_region_info *
 vfio_cxl_find_region(VFIODevice *vbasedev, const char *what, uint32_t subtype,
-                     uint32_t need, Error **errp)
+                     bool mapped, Error **errp)
 {
+    /* READ and WRITE are the protection of a mapping, too. */
+    const uint32_t need = VFIO_REGION_INFO_FLAG_READ |
+                          VFIO_REGION_INFO_FLAG_WRITE |
+                          (mapped ? VFIO_REGION_INFO_FLAG_MMAP : 0);
     struct vfio_region_info *info, *same;
 
     if (vfio_device_get_region_info_type(vbasedev, VFIO_REGION_TYPE_CXL,
@@ -127,12 +131,8 @@ static bool vfio_cxl_setup_dpa(VFIOCXL *cxl, Error **errp)
     g_autofree char *name = NULL;
     int ret;
 
-    /* READ and WRITE are the protection of the mapping, too. */
     info = vfio_cxl_find_region(vbasedev, what, VFIO_REGION_SUBTYPE_CXL,
-                                VFIO_REGION_INFO_FLAG_READ |
-                                VFIO_REGION_INFO_FLAG_WRITE |
-                                (vbasedev->no_mmap ? 0 :
-                                 VFIO_REGION_INFO_FLAG_MMAP), errp);
+                                !vbasedev->no_mmap, errp);
     if (!info) {
         return false;
     }
@@ -240,9 +240,8 @@ static bool vfio_cxl_setup_regs(VFIOCXL *cxl, Error **errp)
     VFIOBAR *bar;
 
     info = vfio_cxl_find_region(&vdev->vbasedev, what,
-                                VFIO_REGION_SUBTYPE_CXL_COMP_REGS,
-                                VFIO_REGION_INFO_FLAG_READ |
-                                VFIO_REGION_INFO_FLAG_WRITE, errp);
+                                VFIO_REGION_SUBTYPE_CXL_COMP_REGS, false,
+                                errp);
     if (!info) {
         return false;
     }
