@@ -17,7 +17,6 @@ import os
 import struct
 
 import protocol as p
-from protocol import MMAP, PAGE, READ, SIZE, WRITE
 
 
 class Fault(Exception):
@@ -54,7 +53,7 @@ class Region:
 class Device:
     """A good device. Change it before, or while, it is served."""
 
-    def __init__(self, size=SIZE):
+    def __init__(self, size=p.SIZE):
         self.memfd = os.memfd_create("dpa")
         os.ftruncate(self.memfd, size)
         self.size = size
@@ -63,14 +62,14 @@ class Device:
         self.nr_irqs = p.IRQS
         self.caps = [p.cap(p.CAP_CXL, 1, struct.pack("<II", p.FIRMWARE_COMMITTED, 0))]
         self.mangle = lambda info: None
-        rw = READ | WRITE
+        rw = p.READ | p.WRITE
         self.regions = {
             0: Region(0x20000, rw),
             2: Region(0x20, rw),
             4: Region(0x1000, rw),
             p.CONFIG: Region(0x1000, rw),
-            p.COMP_REGS: Region(PAGE, rw, [p.cap_type(p.SUBTYPE_COMP_REGS), p.cap_comp_regs()]),
-            p.DPA: Region(size, rw | MMAP, [p.cap_type(p.SUBTYPE_DPA)], self.memfd),
+            p.COMP_REGS: Region(p.PAGE, rw, [p.cap_type(p.SUBTYPE_COMP_REGS), p.cap_comp_regs()]),
+            p.DPA: Region(size, rw | p.MMAP, [p.cap_type(p.SUBTYPE_DPA)], self.memfd),
         }
         self.config = self._config()
         # Interrupts: flags and count of each. Neither INTx nor MSI; ERR and REQ
@@ -133,7 +132,7 @@ class Device:
 
     def reset(self):
         """As the kernel's page is when the device is opened or reset."""
-        self.page = bytearray(PAGE)
+        self.page = bytearray(p.PAGE)
         where = {2: 0x100, 5: p.HDM}
         self.put(0, 1 | 1 << 16 | 1 << 20 | len(self.array) - 1 << 24)
         for number, ident in enumerate(self.array[1:], 1):

@@ -19,7 +19,6 @@ import threading
 
 import protocol as p
 from accelerator import Fault, Region, Vanish
-from protocol import PAGE
 
 
 class Server(threading.Thread):
@@ -77,7 +76,8 @@ class Server(threading.Thread):
                     p.REGION_INFO: self._region_info, p.IRQ_INFO: self._irq_info,
                     p.REGION_READ: self._read, p.REGION_WRITE: self._write,
                     p.WRITE_MULTI: self._write_multi, p.RESET: self._reset,
-                    p.FEATURE: self._feature, p.DMA_MAP: self._map, p.DMA_UNMAP: self._unmap, p.SET_IRQS: self._nothing}
+                    p.FEATURE: self._feature, p.DMA_MAP: self._map, p.DMA_UNMAP: self._unmap,
+                    p.SET_IRQS: self._nothing}
         while True:
             ident, command, size, flags, _ = p.HEADER.unpack(self._receive(connection, p.HEADER.size))
             body = self._receive(connection, size - p.HEADER.size)
@@ -156,7 +156,7 @@ class Server(threading.Thread):
             device.reads += 1
             data = device.on_read(number, offset, bytes(device.page[offset:offset + count]))
         else:
-            if index == 0 and p.PAGE_OFFSET <= offset < p.PAGE_OFFSET + PAGE:
+            if index == 0 and p.PAGE_OFFSET <= offset < p.PAGE_OFFSET + p.PAGE:
                 self.problem = "the page was read through the BAR"
             if index == p.DPA:
                 device.on_dpa()
@@ -186,7 +186,7 @@ class Server(threading.Thread):
             device.writes += 1
             if device.on_write(number, offset, data):
                 device.write_page(offset, data)
-        elif index == 0 and p.PAGE_OFFSET <= offset < p.PAGE_OFFSET + PAGE:
+        elif index == 0 and p.PAGE_OFFSET <= offset < p.PAGE_OFFSET + p.PAGE:
             self.problem = "the page was written through the BAR"
 
     @staticmethod
