@@ -149,10 +149,11 @@ static int do_rw(struct vfio_cxl_dev *dev)
 	static char buf[2 * SZ_64K];
 	ssize_t n = sizeof(buf);
 
-	if (vfio_cxl_by_file(dev))
+	if (vfio_cxl_by_file(dev)) {
 		n = vfio_cxl_read(dev, &dev->dpa, 0, buf, sizeof(buf));
-	if (n == sizeof(buf) && vfio_cxl_by_file(dev))
-		n = vfio_cxl_write(dev, &dev->dpa, 0, buf, sizeof(buf));
+		if (n == sizeof(buf))
+			n = vfio_cxl_write(dev, &dev->dpa, 0, buf, sizeof(buf));
+	}
 	if (n == sizeof(buf))
 		n = vfio_cxl_read(dev, &dev->cfg, 0, buf, 4096) ?: 0;
 	return n < 0 ? n : 0;

@@ -313,15 +313,14 @@ static inline void vfio_cxl_expect_closed(struct __test_metadata *_metadata,
 					  struct vfio_cxl_dev *dev, char *p)
 {
 	char *fresh = vfio_cxl_mmap(dev, &dev->dpa, 0, SZ_64K);
+	int by_file = vfio_cxl_by_file(dev) ? -EIO : -EOPNOTSUPP;
 	char buf[8] = {};
 
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, false));
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p, true));
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(p + SZ_2M, true));
-	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EOPNOTSUPP,
-		  vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
-	EXPECT_EQ(vfio_cxl_by_file(dev) ? -EIO : -EOPNOTSUPP,
-		  vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(by_file, vfio_cxl_read(dev, &dev->dpa, 0, buf, 8));
+	EXPECT_EQ(by_file, vfio_cxl_write(dev, &dev->dpa, 0, buf, 8));
 	if (fresh == MAP_FAILED)
 		return;
 	EXPECT_EQ(SIGBUS, vfio_cxl_touch(fresh, false));

@@ -56,7 +56,9 @@ static void *by_file(void *arg)
 	__u64 seed = 1;
 	ssize_t n;
 
-	while (vfio_cxl_by_file(s->dev) && !over(s)) {
+	if (!vfio_cxl_by_file(s->dev))
+		return NULL;
+	while (!over(s)) {
 		vfio_cxl_fill(put, sizeof(put), seed++);
 		n = vfio_cxl_write(s->dev, &s->dev->dpa, SZ_2M + 123, put,
 				   sizeof(put));
