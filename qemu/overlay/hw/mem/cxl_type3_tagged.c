@@ -167,17 +167,24 @@ typedef struct {
     hwaddr last_end;
 } CXLPlan;
 
-/* Others, such as BARs, need some, and take them without asking */
+/*
+ * Others, such as BARs, need some, and take them without asking. A quarter of
+ * them where there are few: a vhost-user backend may have 8.
+ */
 #define CXL_SPARE_SLOTS 8
 
 static unsigned cxl_plan_slots(const CXLType3Dev *ct3d)
 {
+    unsigned max = vhost_get_max_memslots();
     unsigned free = vhost_get_free_memslots();
+    unsigned spare;
 
     if (kvm_enabled()) {
+        max = MIN(max, kvm_get_max_memslots());
         free = MIN(free, kvm_get_free_memslots());
     }
-    free = free > CXL_SPARE_SLOTS ? free - CXL_SPARE_SLOTS : 0;
+    spare = MIN(CXL_SPARE_SLOTS, max / 4);
+    free = free > spare ? free - spare : 0;
     /* Those of this device are not free, but to be had */
     if (free < UINT_MAX - ct3d->dc.slots) {
         free += ct3d->dc.slots;

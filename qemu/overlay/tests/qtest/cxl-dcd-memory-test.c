@@ -236,42 +236,6 @@ static void test_border(void)
     shut(&t);
 }
 
-/* Without a memory slot an extent is trapped, until there is one */
-static void test_slots(void)
-{
-    const Extent pair[] = { { 4 * BLOCK, BLOCK }, { 5 * BLOCK, BLOCK } };
-    CXLTest t;
-    Dcd d = boot_one(&t, MACHINE PXB_HDM RP(0)
-                     DCD(0, "rp0", TWO_REGIONS ",x-dc-memslots=2"));
-
-    /* one for both halves of a backend, side by side */
-    backend_add(&t, 1, 2 * BLOCK);
-    assert_ok(add_extents(&t, "dcd0", 0, 1, EXTENT(B4, B1) "," EXTENT(B5, B1)));
-    for (unsigned i = 0; i < 2; i++) {
-        assert_event(&t, &d, EVENT_ADD, 0, pair[i].dpa, BLOCK, !i);
-    }
-    g_assert_cmphex(send_list(&t, &d, ADD_DC_RESPONSE, pair, 2), ==, SUCCESS);
-    give(&t, &d, 2, 8 * BLOCK, BLOCK);
-    /* the first by address, but the last to come */
-    give(&t, &d, 3, 0, BLOCK);
-    assert_status(&t, "dcd0", "0:800000+200000 accepted m1 direct; "
-                  "0:a00000+200000 accepted m1 direct; "
-                  "0:1000000+200000 accepted m2 direct; "
-                  "0:0+200000 accepted m3 trapped; ");
-    assert_whole(&t, 3, t.window, BLOCK);
-    g_assert(is_direct(&t, t.window + 4 * BLOCK, 2 * BLOCK, 1, 0));
-
-    /* one half does not free a slot, the other does */
-    g_assert_cmphex(release_one(&t, &d, 5 * BLOCK, BLOCK), ==, SUCCESS);
-    g_assert(!is_direct(&t, t.window, BLOCK, 3, 0));
-    g_assert_cmphex(release_one(&t, &d, 4 * BLOCK, BLOCK), ==, SUCCESS);
-    g_assert(is_direct(&t, t.window, BLOCK, 3, 0));
-    assert_status(&t, "dcd0", "0:1000000+200000 accepted m2 direct; "
-                  "0:0+200000 accepted m3 direct; ");
-    assert_whole(&t, 3, t.window, BLOCK);
-    shut(&t);
-}
-
 /* In the midst of what a decoder maps the way leads to another device */
 static void test_detour(void)
 {
@@ -738,7 +702,6 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-dcd-memory/static", test_static);
     qtest_add_func("/cxl-dcd-memory/interleave", test_interleave);
     qtest_add_func("/cxl-dcd-memory/border", test_border);
-    qtest_add_func("/cxl-dcd-memory/slots", test_slots);
     qtest_add_func("/cxl-dcd-memory/detour", test_detour);
     qtest_add_func("/cxl-dcd-memory/two-decoders", test_two_decoders);
     qtest_add_func("/cxl-dcd-memory/two-devices", test_two_devices);

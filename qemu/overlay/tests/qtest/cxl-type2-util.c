@@ -211,7 +211,7 @@ static void read_cedt(CXLTest *t)
     pc_fw_cfg_uninit(fw_cfg);
 }
 
-static void enable_ecam(CXLTest *t)
+void enable_ecam(CXLTest *t)
 {
     /* PCIEXBAR of the q35 host bridge */
     qtest_outl(t->qts, 0xcf8, 0x80000064);

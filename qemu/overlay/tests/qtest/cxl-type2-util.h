@@ -91,6 +91,8 @@ bool can_punch_holes(void);
 
 /* ---- configuration space ---- */
 
+/* Puts configuration space at ECAM; what start() and reset() end with */
+void enable_ecam(CXLTest *t);
 /* Where register @reg of function 0 is in memory */
 uint64_t cfg(uint8_t bus, uint8_t slot, uint16_t reg);
 uint16_t find_dvsec(CXLTest *t, uint8_t bus, uint16_t id);

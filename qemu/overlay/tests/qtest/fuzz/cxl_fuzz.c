@@ -14,7 +14,7 @@
 #include "hw/cxl/cxl_host.h"
 #include "hw/pci-bridge/pci_expander_bridge.h"
 #include "hw/pci/pci_regs.h"
-#include "tests/qtest/libqtest.h"
+#include "tests/qtest/cxl-type2-util.h"
 #include "fuzz.h"
 
 /*
@@ -41,11 +41,7 @@ enum {
     NR_STEPS
 };
 
-#define ECAM            0xb0000000u
-#define MMIO            0xc0000000u
 #define PORT_SIZE       (16 * MiB)
-#define HB_BUS          12
-#define CHUNK           (256 * MiB)
 #define DC_SIZE         (2 * CHUNK)
 
 #define MAILBOX         CXL_MAILBOX_REGISTERS_OFFSET
@@ -77,46 +73,14 @@ static uint64_t nr_steps;
 
 static const uint64_t mailbox = MMIO + PORT_SIZE + MiB;
 
-static uint64_t cfg(uint8_t bus, uint8_t slot, uint16_t reg)
+/* Root port @n and what is below it, to where places[] has them */
+static void set_up_port(CXLTest *t, unsigned n)
 {
-    return ECAM + (bus << 20) + (slot << 15) + reg;
-}
-
-static void set_bar(QTestState *s, uint8_t bus, uint16_t bar, uint32_t base)
-{
-    qtest_writel(s, cfg(bus, 0, bar), base);
-}
-
-/* What is below port @n, and the port, to where places[] has it */
-static void set_up_port(QTestState *s, uint8_t n)
-{
-    uint32_t base = MMIO + n * PORT_SIZE;
+    uint64_t base = setup_endpoint(t, n);
     uint8_t bus = HB_BUS + 1 + n;
 
-    qtest_writeb(s, cfg(HB_BUS, n, PCI_PRIMARY_BUS), HB_BUS);
-    qtest_writeb(s, cfg(HB_BUS, n, PCI_SECONDARY_BUS), bus);
-    qtest_writeb(s, cfg(HB_BUS, n, PCI_SUBORDINATE_BUS), bus);
-    qtest_writew(s, cfg(HB_BUS, n, PCI_MEMORY_BASE), base >> 16);
-    qtest_writew(s, cfg(HB_BUS, n, PCI_MEMORY_LIMIT),
-                 (base + PORT_SIZE - 1) >> 16);
-    qtest_writew(s, cfg(HB_BUS, n, PCI_COMMAND),
-                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    set_bar(s, bus, PCI_BASE_ADDRESS_0, base);
-    set_bar(s, bus, PCI_BASE_ADDRESS_2, base + MiB);
-    set_bar(s, bus, PCI_BASE_ADDRESS_4, base + 2 * MiB);
-    qtest_writew(s, cfg(bus, 0, PCI_COMMAND),
-                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-}
-
-static void set_up(QTestState *s)
-{
-    /* PCIEXBAR of the q35 host bridge */
-    qtest_outl(s, 0xcf8, 0x80000064);
-    qtest_outl(s, 0xcfc, 0);
-    qtest_outl(s, 0xcf8, 0x80000060);
-    qtest_outl(s, 0xcfc, ECAM | 1);
-    set_up_port(s, 0);
-    set_up_port(s, 1);
+    qtest_writel(t->qts, cfg(bus, 0, PCI_BASE_ADDRESS_2), base + MiB);
+    qtest_writel(t->qts, cfg(bus, 0, PCI_BASE_ADDRESS_4), base + 2 * MiB);
 }
 
 static void access_place(QTestState *s, const Step *step, bool write)
@@ -196,9 +160,12 @@ static void change_capacity(const Step *step, bool add)
 
 static void cxl_fuzz(QTestState *s, const unsigned char *data, size_t size)
 {
+    CXLTest t = { .qts = s };
     Step step;
 
-    set_up(s);
+    enable_ecam(&t);
+    set_up_port(&t, 0);
+    set_up_port(&t, 1);
     while (size >= sizeof(step)) {
         memcpy(&step, data, sizeof(step));
         data += sizeof(step);
