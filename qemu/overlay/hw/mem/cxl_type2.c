@@ -115,7 +115,8 @@ static bool ct2_init_memory(CXLType2Dev *s, Error **errp)
                              s->capacity);
     host_memory_backend_set_mapped(s->memdev, true);
 
-    cxl_type2_engine_init(&s->engine, PCI_DEVICE(s), mr);
+    cxl_type2_engine_init(&s->engine, PCI_DEVICE(s), mr,
+                          cxl_type2_regs_decode);
     pci_register_bar(PCI_DEVICE(s), CT2_ENGINE_BAR,
                      PCI_BASE_ADDRESS_SPACE_MEMORY, &s->engine.bar);
     return true;

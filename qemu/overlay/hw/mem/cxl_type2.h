@@ -212,6 +212,9 @@ bool cxl_type2_regs_enabled(CXLType2Dev *s);
 /** cxl_type2_regs_commit: commit and lock decoders for firmware, at @base */
 void cxl_type2_regs_commit(CXLType2Dev *s, hwaddr base);
 
+/** cxl_type2_regs_decode: see CXLType2Decode */
+uint64_t cxl_type2_regs_decode(PCIDevice *d, hwaddr hpa);
+
 /** cxl_type2_regs_update: map what the guest's decoders say, and only that */
 void cxl_type2_regs_update(PCIDevice *d);
 

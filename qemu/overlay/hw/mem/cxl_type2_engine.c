@@ -12,7 +12,9 @@
  * One command at a time, which the guest starts with a write to COMMAND, and
  * which ends with an interrupt. Its work is to bring bytes from one end to
  * another: device memory, the bus, which is DMA, through an IOMMU if there is
- * one, or a register. See docs/system/devices/cxl-type2.rst.
+ * one, or a register. With ATS it asks the IOMMU first, and what turns out to
+ * be device memory does not take the bus. See
+ * docs/system/devices/cxl-type2.rst.
  *
  * It goes on in turns, between which the rest of QEMU runs, and in pieces that
  * cross no page at either end, so that DONE is exact to the page. What it needs
@@ -27,6 +29,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/units.h"
 #include "hw/pci/msix.h"
+#include "hw/pci/pci_bus.h"
 #include "system/runstate.h"
 #include "cxl_type2_engine.h"
 #include "trace.h"
@@ -137,6 +140,38 @@ static void engine_reg_rw(CXLType2Engine *e, uint8_t *buf, unsigned len,
     }
 }
 
+static MemTxResult engine_bus_rw(CXLType2Engine *e, uint64_t addr, uint8_t *buf,
+                                 unsigned len, bool write)
+{
+    uint64_t page = QEMU_ALIGN_DOWN(addr, ENGINE_PIECE);
+    IOMMUTLBEntry entry = {};
+    uint32_t refused;
+    uint64_t hpa, dpa;
+
+    /* Without ATS, or without an IOMMU that has it, there is no answer */
+    if (pci_ats_request_translation(e->pdev, PCI_NO_PASID, false, false, page,
+                                    ENGINE_PIECE, !write, &entry, 1,
+                                    &refused) != 1 ||
+        entry.perm & IOMMU_UNTRANSLATED_ONLY) {
+        return pci_dma_rw(e->pdev, addr, buf, len,
+                          write ? DMA_DIRECTION_FROM_DEVICE :
+                                  DMA_DIRECTION_TO_DEVICE,
+                          MEMTXATTRS_UNSPECIFIED);
+    }
+    if (!(entry.perm & (write ? IOMMU_WO : IOMMU_RO))) {
+        return MEMTX_DECODE_ERROR;
+    }
+    hpa = (entry.translated_addr & ~entry.addr_mask) | (addr & entry.addr_mask);
+    dpa = e->decode(e->pdev, hpa);
+    trace_cxl_type2_engine_translated(e->pdev->name, addr, hpa, dpa);
+    if (dpa < e->size) {
+        return address_space_rw(&e->memory, dpa, MEMTXATTRS_UNSPECIFIED, buf,
+                                len, write);
+    }
+    return address_space_rw(entry.target_as, hpa, MEMTXATTRS_UNSPECIFIED, buf,
+                            len, write);
+}
+
 /* Also stops what was reset: there is no length any more */
 static unsigned engine_rw(CXLType2Engine *e, uint8_t *buf, unsigned len,
                           bool write)
@@ -157,10 +192,7 @@ static unsigned engine_rw(CXLType2Engine *e, uint8_t *buf, unsigned len,
         result = address_space_rw(&e->memory, addr, MEMTXATTRS_UNSPECIFIED,
                                   buf, len, write);
     } else {
-        result = pci_dma_rw(e->pdev, addr, buf, len,
-                            write ? DMA_DIRECTION_FROM_DEVICE :
-                                    DMA_DIRECTION_TO_DEVICE,
-                            MEMTXATTRS_UNSPECIFIED);
+        result = engine_bus_rw(e, addr, buf, len, write);
     }
     return result == MEMTX_OK ? REASON(NONE) : REASON(BUS);
 }
@@ -285,9 +317,10 @@ void cxl_type2_engine_flr(CXLType2Engine *e)
 }
 
 void cxl_type2_engine_init(CXLType2Engine *e, PCIDevice *pdev,
-                           MemoryRegion *memory)
+                           MemoryRegion *memory, CXLType2Decode *decode)
 {
     e->pdev = pdev;
+    e->decode = decode;
     e->size = memory_region_size(memory);
     address_space_init(&e->memory, memory, "cxl-type2-engine");
     memory_region_init_io(&e->bar, OBJECT(pdev), &engine_ops, e,

@@ -96,6 +96,12 @@ typedef enum CXLType2EngineReason {
 } CXLType2EngineReason;
 
 /**
+ * CXLType2Decode: find the device physical address behind @hpa, a host
+ * physical address; UINT64_MAX if none of the HDM decoders of @d leads to it
+ */
+typedef uint64_t CXLType2Decode(PCIDevice *d, hwaddr hpa);
+
+/**
  * CXLType2Engine:
  * @bar: the registers, for a BAR of 4 KiB
  * @delay: milliseconds of the virtual clock that each turn takes; may be
@@ -103,6 +109,7 @@ typedef enum CXLType2EngineReason {
  * @survives_flr: FLR does not end the command
  * @active: there is memory to work on
  * @pdev: does the DMA, and has the MSI-X vector
+ * @decode: finds what is device memory among translated addresses
  * @memory: device physical addresses
  * @size: of the memory
  * @bh: a turn, which is some of the command's work
@@ -119,6 +126,7 @@ typedef struct CXLType2Engine {
     bool active;
 
     PCIDevice *pdev;
+    CXLType2Decode *decode;
     AddressSpace memory;
     uint64_t size;
     QEMUBH *bh;
@@ -131,9 +139,10 @@ typedef struct CXLType2Engine {
  * @e: the engine, zeroed except for @delay and @survives_flr
  * @pdev: the owner, which registers @e->bar and has used MSI-X vector 0
  * @memory: what the engine works on, from device physical address 0 on
+ * @decode: what the owner's HDM decoders say
  */
 void cxl_type2_engine_init(CXLType2Engine *e, PCIDevice *pdev,
-                           MemoryRegion *memory);
+                           MemoryRegion *memory, CXLType2Decode *decode);
 
 /** cxl_type2_engine_exit: stop it; @e is not used any more */
 void cxl_type2_engine_exit(CXLType2Engine *e);

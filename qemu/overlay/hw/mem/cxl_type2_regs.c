@@ -200,6 +200,26 @@ bool cxl_type2_regs_enabled(CXLType2Dev *s)
                       CXL_HDM_DECODER_GLOBAL_CONTROL, HDM_DECODER_ENABLE);
 }
 
+uint64_t cxl_type2_regs_decode(PCIDevice *pci_dev, hwaddr hpa)
+{
+    CXLType2Dev *s = CXL_TYPE2(pci_dev);
+    uint64_t dpa = 0;
+
+    for (unsigned i = 0; cxl_type2_regs_enabled(s) && i < s->decoders; i++) {
+        CXLHDMDecoder d = cxl_hdm_decoder_get(ct2_cache_mem(s), i);
+
+        dpa += d.targets;
+        if (!cxl_hdm_decoder_committed(&d)) {
+            break;
+        }
+        if (!cxl_hdm_decoder_interleaved(&d) && hpa - d.base < d.size) {
+            return dpa + (hpa - d.base);
+        }
+        dpa += d.size;
+    }
+    return UINT64_MAX;
+}
+
 void cxl_type2_regs_reset(CXLType2Dev *s, bool cold, bool keep_locked)
 {
     const unsigned stride = HDM_STRIDE / sizeof(uint32_t);

@@ -722,43 +722,110 @@ static void test_interrupt(void)
     stop(&t);
 }
 
-/* One page of I/O virtual addresses, at 1 GiB */
-static void test_iommu(void)
+/* I/O virtual addresses, at 1 GiB: a page of RAM, and one that @second is */
+#define IOVA        (1 * GiB)
+
+static void set_up_iommu(CXLTest *t, bool ats, uint64_t second)
 {
-    const uint64_t iommu = 0xfed90000, iova = 1 * GiB;
-    g_autofree uint8_t *pattern = make_pattern(2 * PAGE);
-    CXLTest t = {};
+    const uint64_t iommu = 0xfed90000;
     uint64_t table = TABLES;
 
-    start(&t, "-device intel-iommu,aw-bits=48 " ONE);
-    setup(&t);
-    qtest_memset(t.qts, TABLES, 0, 6 * PAGE);
-    qtest_writeq(t.qts, table + 13 * 16, (table + PAGE) | 1);
+    qtest_memset(t->qts, TABLES, 0, 6 * PAGE);
+    qtest_writeq(t->qts, table + 13 * 16, (table + PAGE) | 1);
     table += PAGE;
-    qtest_writeq(t.qts, table, (table + PAGE) | 1);
-    qtest_writeq(t.qts, table + 8, 2 | 1 << 8);
+    /* Translation Type 1 lets the device ask */
+    qtest_writeq(t->qts, table, (table + PAGE) | (ats ? 1 << 2 : 0) | 1);
+    qtest_writeq(t->qts, table + 8, 2 | 1 << 8);
     for (int shift = 39; shift > 12; shift -= 9) {
         table += PAGE;
-        qtest_writeq(t.qts, table + (iova >> shift & 511) * 8,
+        qtest_writeq(t->qts, table + (IOVA >> shift & 511) * 8,
                      (table + PAGE) | 3);
     }
     table += PAGE;
-    qtest_writeq(t.qts, table, RAM | 3);
-    qtest_writeq(t.qts, iommu + 0x20, TABLES);
-    qtest_writel(t.qts, iommu + 0x18, 1u << 30);
-    qtest_writel(t.qts, iommu + 0x18, 1u << 31);
-    g_assert(qtest_readl(t.qts, iommu + 0x1c) & 1u << 31);
+    qtest_writeq(t->qts, table, RAM | 3);
+    qtest_writeq(t->qts, table + 8, second ? second | 3 : 0);
+    qtest_writeq(t->qts, iommu + 0x20, TABLES);
+    qtest_writel(t->qts, iommu + 0x18, 1u << 30);
+    qtest_writel(t->qts, iommu + 0x18, 1u << 31);
+    g_assert(qtest_readl(t->qts, iommu + 0x1c) & 1u << 31);
+}
+
+static void enable_ats(CXLTest *t)
+{
+    uint16_t ats = find_ext_cap(t, 13, PCI_EXT_CAP_ID_ATS);
+
+    g_assert_cmphex(ats, !=, 0);
+    qtest_writew(t->qts, cfg(13, 0, ats + PCI_ATS_CTRL), PCI_ATS_CTRL_ENABLE);
+}
+
+G_GNUC_PRINTF(1, 0)
+static void run_iommu(const char *args, bool ats)
+{
+    g_autofree uint8_t *pattern = make_pattern(2 * PAGE);
+    CXLTest t = {};
+
+    start(&t, args);
+    setup(&t);
+    set_up_iommu(&t, ats, 0);
+    if (ats) {
+        enable_ats(&t);
+    }
 
     qtest_memwrite(t.qts, RAM, pattern, 2 * PAGE);
-    assert_run(&t, COPY_IN, iova, 0, 2 * PAGE, BUS_ERROR, PAGE);
+    assert_run(&t, COPY_IN, IOVA, 0, 2 * PAGE, BUS_ERROR, PAGE);
     assert_bytes(&t, t.window, pattern, PAGE);
     g_assert_cmphex(qtest_readq(t.qts, t.window + PAGE), ==, 0);
     assert_run(&t, COPY_IN, RAM, 0, 8, BUS_ERROR, 0);
 
     qtest_memset(t.qts, RAM, 0, 2 * PAGE);
-    assert_run(&t, COPY_OUT, 0, iova + 1, PAGE, BUS_ERROR, PAGE - 1);
+    assert_run(&t, COPY_OUT, 0, IOVA + 1, PAGE, BUS_ERROR, PAGE - 1);
     assert_bytes(&t, RAM + 1, pattern, PAGE - 1);
     g_assert_cmphex(qtest_readq(t.qts, RAM + PAGE), ==, 0);
+    stop(&t);
+}
+
+static void test_iommu(void)
+{
+    run_iommu("-device intel-iommu,aw-bits=48 " ONE, false);
+}
+
+#define IOMMU_ATS   "-device intel-iommu,aw-bits=48,device-iotlb=on "
+
+static void test_ats(void)
+{
+    run_iommu(IOMMU_ATS ONE ",ats=on", true);
+}
+
+/* Without a route to it on the bus, only ATS leads the engine to its memory */
+static void test_ats_own_memory(void)
+{
+    g_autofree uint8_t *pattern = make_pattern(PAGE);
+    CXLTest t = {};
+    uint64_t ep;
+
+    start(&t, IOMMU_ATS MACHINE PXB ",hdm_for_passthrough=on" RP(0)
+          FILEMEM(0, "256M") TYPE2(0, "rp0") ",ats=on,firmware-committed=off");
+    ep = find_hdm(&t, setup_endpoint(&t, 0));
+    setup(&t);
+    g_assert_cmphex(commit(&t, ep, 0, t.window + CHUNK, CHUNK), ==,
+                    CTRL_COMMIT | CTRL_COMMITTED);
+    g_assert(!is_memory(&t, t.window + CHUNK));
+    set_up_iommu(&t, true, t.window + CHUNK + 2 * PAGE);
+
+    qtest_memwrite(t.qts, RAM, pattern, PAGE);
+    assert_ok(&t, COPY_IN, IOVA, 0, PAGE);
+
+    /* untranslated, the bytes get lost */
+    command(&t, COPY_OUT, 0, IOVA + PAGE, PAGE);
+    wait_for_end(&t);
+    qtest_memset(t.qts, RAM, 0, PAGE);
+    assert_ok(&t, COPY_OUT, 2 * PAGE, IOVA, PAGE);
+    g_assert_cmphex(qtest_readq(t.qts, RAM + 8), ==, 0);
+
+    enable_ats(&t);
+    assert_ok(&t, COPY_OUT, 0, IOVA + PAGE, PAGE);
+    assert_ok(&t, COPY_OUT, 2 * PAGE, IOVA, PAGE);
+    assert_bytes(&t, RAM, pattern, PAGE);
     stop(&t);
 }
 
@@ -787,6 +854,8 @@ int main(int argc, char **argv)
     qtest_add_func("/cxl-type2-engine/interrupt", test_interrupt);
     if (qtest_has_device("intel-iommu")) {
         qtest_add_func("/cxl-type2-engine/iommu", test_iommu);
+        qtest_add_func("/cxl-type2-engine/ats", test_ats);
+        qtest_add_func("/cxl-type2-engine/ats_own_memory", test_ats_own_memory);
     }
 
     return g_test_run();

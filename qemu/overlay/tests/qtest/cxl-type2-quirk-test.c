@@ -248,43 +248,30 @@ static void test_second_function(void)
     stop(&t);
 }
 
-static uint64_t find_ats(CXLTest *t)
-{
-    uint16_t pos = PCI_CFG_SPACE_SIZE;
-    uint32_t header;
-
-    while (pos) {
-        header = qtest_readl(t->qts, cfg(13, 0, pos));
-        if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_ATS) {
-            return cfg(13, 0, pos);
-        }
-        pos = PCI_EXT_CAP_NEXT(header);
-    }
-    return 0;
-}
-
 static void test_ats(void)
 {
     CXLTest t = {};
+    uint16_t pos;
     uint64_t ctrl;
 
     start(&t, ONE);
     setup_endpoint(&t, 0);
-    g_assert_cmphex(find_ats(&t), ==, 0);
+    g_assert_cmphex(find_ext_cap(&t, 13, PCI_EXT_CAP_ID_ATS), ==, 0);
     stop(&t);
 
     t = (CXLTest) {};
     start(&t, ONE ",ats=on");
     assert_committed(&t);
-    g_assert_cmphex(find_ats(&t), !=, 0);
-    ctrl = find_ats(&t) + PCI_ATS_CTRL;
+    pos = find_ext_cap(&t, 13, PCI_EXT_CAP_ID_ATS);
+    g_assert_cmphex(pos, !=, 0);
+    ctrl = cfg(13, 0, pos + PCI_ATS_CTRL);
     qtest_writew(t.qts, ctrl, PCI_ATS_CTRL_ENABLE);
     g_assert_cmphex(qtest_readw(t.qts, ctrl), ==, PCI_ATS_CTRL_ENABLE);
     flr(&t, 13);
     g_assert_cmphex(qtest_readw(t.qts, ctrl), ==, 0);
     /* the chain holds after a reset of what is beside it */
     set_ctrl2(&t, CTRL2_RESET);
-    g_assert_cmphex(find_ats(&t) + PCI_ATS_CTRL, ==, ctrl);
+    g_assert_cmphex(find_ext_cap(&t, 13, PCI_EXT_CAP_ID_ATS), ==, pos);
     stop(&t);
 }
 

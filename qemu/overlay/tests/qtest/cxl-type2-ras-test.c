@@ -34,21 +34,6 @@ typedef struct {
     uint64_t root;          /* AER of the root port */
 } RASTest;
 
-static uint64_t find_aer(CXLTest *t, uint8_t bus)
-{
-    uint16_t pos = PCI_CFG_SPACE_SIZE;
-    uint32_t header;
-
-    do {
-        header = qtest_readl(t->qts, cfg(bus, 0, pos));
-        if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_ERR) {
-            return cfg(bus, 0, pos);
-        }
-        pos = PCI_EXT_CAP_NEXT(header);
-    } while (pos);
-    g_assert_not_reached();
-}
-
 /* Unmask everything, on all of the way to the root port */
 static void start_ras(RASTest *r)
 {
@@ -57,8 +42,8 @@ static void start_ras(RASTest *r)
 
     start(t, MACHINE PXB RP(0) FILEMEM(0, "256M") TYPE2(0, "rp0"));
     r->ras = find_component(t, setup_endpoint(t, 0), CAP_RAS);
-    r->aer = find_aer(t, 13);
-    r->root = find_aer(t, HB_BUS);
+    r->aer = cfg(13, 0, find_ext_cap(t, 13, PCI_EXT_CAP_ID_ERR));
+    r->root = cfg(HB_BUS, 0, find_ext_cap(t, HB_BUS, PCI_EXT_CAP_ID_ERR));
 
     devctl = cfg(13, 0, find_cap(t, 13, 0, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL);
     qtest_writew(t->qts, devctl, PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |

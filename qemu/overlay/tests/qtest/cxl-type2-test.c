@@ -101,7 +101,7 @@ static uint16_t read_cdat(CXLTest *t, uint64_t doe, uint16_t handle,
 static void test_cdat(void)
 {
     CXLTest t = {};
-    uint64_t doe = PCI_CFG_SPACE_SIZE;
+    uint64_t doe;
     uint16_t handle = 0;
     uint32_t total = 0, length = 0;
     uint8_t sum = 0;
@@ -109,11 +109,8 @@ static void test_cdat(void)
 
     start(&t, MACHINE PXB RP(0) FILEMEM(0, "512M") TYPE2(0, "rp0"));
     setup_endpoint(&t, 0);
-    while (PCI_EXT_CAP_ID(qtest_readl(t.qts, cfg(13, 0, doe))) !=
-           PCI_EXT_CAP_ID_DOE) {
-        doe = PCI_EXT_CAP_NEXT(qtest_readl(t.qts, cfg(13, 0, doe)));
-        g_assert_cmpint(doe, !=, 0);
-    }
+    doe = find_ext_cap(&t, 13, PCI_EXT_CAP_ID_DOE);
+    g_assert_cmphex(doe, !=, 0);
     doe = cfg(13, 0, doe);
     g_assert_cmphex(qtest_readl(t.qts, doe + 4), ==, 0);
 

@@ -54,6 +54,22 @@ uint16_t find_dvsec(CXLTest *t, uint8_t bus, uint16_t id)
     g_assert_not_reached();
 }
 
+uint16_t find_ext_cap(CXLTest *t, uint8_t bus, uint16_t id)
+{
+    uint16_t pos = PCI_CFG_SPACE_SIZE;
+
+    while (pos) {
+        uint32_t header = qtest_readl(t->qts, cfg(bus, 0, pos));
+
+        g_assert_cmphex(header, !=, UINT32_MAX);
+        if (PCI_EXT_CAP_ID(header) == id) {
+            break;
+        }
+        pos = PCI_EXT_CAP_NEXT(header);
+    }
+    return pos;
+}
+
 uint16_t find_cap(CXLTest *t, uint8_t bus, uint8_t slot, uint8_t id)
 {
     uint8_t pos = qtest_readb(t->qts, cfg(bus, slot, PCI_CAPABILITY_LIST));

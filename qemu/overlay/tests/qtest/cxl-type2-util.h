@@ -97,6 +97,8 @@ void enable_ecam(CXLTest *t);
 uint64_t cfg(uint8_t bus, uint8_t slot, uint16_t reg);
 uint16_t find_dvsec(CXLTest *t, uint8_t bus, uint16_t id);
 uint16_t find_cap(CXLTest *t, uint8_t bus, uint8_t slot, uint8_t id);
+/* The first of that kind, or 0 */
+uint16_t find_ext_cap(CXLTest *t, uint8_t bus, uint16_t id);
 void setup_bridge(CXLTest *t, uint8_t bus, uint8_t slot, uint8_t sec,
                   uint8_t sub, uint32_t base, uint32_t size);
 void setup_bar(CXLTest *t, uint8_t bus, uint32_t base);
