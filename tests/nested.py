@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from platforms import RUN
 from scenarios import dma, gate, lifetimes, operators, topologies
-from scenarios.scenario import LARGE, LARGE_GIB, SIZE, Scenario
+from scenarios.scenario import ATS, LARGE, LARGE_GIB, SIZE, Scenario
 from tap import Writer
 from topology import accelerator, port
 from vm import HostVM, VMError
@@ -27,7 +27,8 @@ PAGES = os.environ.get("PAGES", "")
 # The accelerators of the host VM besides the one that is always there: three with a
 # file each, and a large one
 OTHERS = [word for n in (1, 2, 3)
-          for word in port(n) + accelerator(f"accel{n}", f"rp{n}", SIZE, f"{RUN}/dpa{n}.bin")]
+          for word in port(n) + accelerator(f"accel{n}", f"rp{n}", SIZE, f"{RUN}/dpa{n}.bin",
+                                            **({"ats": "on"} if n == ATS else {}))]
 OTHERS += port(LARGE) + accelerator(f"accel{LARGE}", f"rp{LARGE}", f"{LARGE_GIB}G")
 
 SCENARIOS = [scenario for subject in (topologies, lifetimes, gate, dma, operators) for scenario in subject.SCENARIOS]
@@ -59,7 +60,7 @@ def main():
     tap = Writer(len(wanted))
     os.makedirs(RUN, exist_ok=True)
     # An IOMMU of 39 bits, as smaller machines have: see narrow_iommu
-    with HostVM("nested", devices=OTHERS, iommu=",aw-bits=39") as vm:
+    with HostVM("nested", devices=OTHERS, iommu=",aw-bits=39,device-iotlb=on") as vm:
         vm.boot()
         if PAGES:
             vm.sh(f"modprobe vfio-cxl-pci && echo {PAGES} >{dma.STRUCT_PAGES}")

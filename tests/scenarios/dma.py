@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """DMA to device memory and to RAM, and how the page tables on the way map them."""
 
+import os
 import re
 
 import iommu
 from .gate import EVENTS
-from .scenario import BOTH, GIB, LARGE, LARGE_GIB, ONE, PORT1
+from .scenario import ATS, BOTH, GIB, LARGE, LARGE_GIB, ONE, PORT1
 
 # Engine commands, docs/system/devices/cxl-type2.rst of QEMU
 COPY_OUT, COPY_IN = 2, 3
+COPIED = 0x10000            # bytes, of each copy
+PAGE = 0x1000
 
 
 def copies(t, works=True):
@@ -18,30 +21,32 @@ def copies(t, works=True):
     return names
 
 
-def copy(t, names, when, works=True):
-    """The same of accelerators that the guest calls names"""
+def copy(t, names, when, works=True, by=0):
+    """The same of accelerators that the guest calls names, the engine being that of number by"""
+    peer = 1 - by
     base = {n: t.get(n, "cxl-base") for n in (0, 1)}
     for n in (0, 1):
-        t.vm.guest.sh(f"head -c 65536 /dev/urandom | dd of=/dev/{names[n]} bs=65536 seek={n + 1} iflag=fullblock")
+        t.vm.guest.sh(f"head -c {COPIED} /dev/urandom | dd of=/dev/{names[n]} bs={COPIED} seek={n + 1} iflag=fullblock")
+    own, other = ((n + 1) * COPIED for n in (by, peer))
     jobs = [
-        ("its own memory", COPY_IN, base[0] + 0x10000, 0x300000, (0, 0x10000), (0, 0x300000)),
-        ("its peer's memory", COPY_IN, base[1] + 0x20000, 0x400000, (1, 0x20000), (0, 0x400000)),
-        ("its own to its peer's memory", COPY_OUT, 0x10000, base[1] + 0x500000, (0, 0x10000), (1, 0x500000)),
+        ("its own memory", COPY_IN, base[by] + own, 0x300000, (by, own), (by, 0x300000)),
+        ("its peer's memory", COPY_IN, base[peer] + other, 0x400000, (peer, other), (by, 0x400000)),
+        ("its own to its peer's memory", COPY_OUT, own, base[peer] + 0x500000, (by, own), (peer, 0x500000)),
     ]
     for what, command, src, dst, source, target in jobs:
-        status, said = t.vm.guest.run(f"echo {command:x} {src:x} {dst:x} 10000 "
-                                      f">/sys/kernel/debug/{names[0]}/command")
+        status, said = t.vm.guest.run(f"echo {command:x} {src:x} {dst:x} {COPIED:x} "
+                                      f">/sys/kernel/debug/{names[by]}/command")
         data = []
         for n, offset in (source, target):
             with open(t.dpa(n), "rb") as file:
                 file.seek(offset)
-                data.append(file.read(0x10000))
+                data.append(file.read(COPIED))
         if works:
             t.check(status == 0 and data[0] == data[1] and any(data[0]),
-                    f"DMA by accel0{when}, {what}: the bytes are in the files", said)
+                    f"DMA by accel{by}{when}, {what}: the bytes are in the files", said)
         else:
             t.check(status != 0 and data[0] != data[1],
-                    f"DMA by accel0{when}, {what}: refused, as documented", f"status {status}")
+                    f"DMA by accel{by}{when}, {what}: refused, as documented", f"status {status}")
 
 
 STRUCT_PAGES = "/sys/module/vfio_cxl_pci/parameters/struct_pages"
@@ -73,6 +78,40 @@ def dma_iommufd(t):
     t.check(good, "DMA to the guest's RAM works", report)
     t.reset()
     copies(t)
+
+
+def ats(t):
+    """An accelerator that asks the host's IOMMU for translations, and finds its own memory by them"""
+    t.start(*PORT1, at=BOTH, iommufd=True)
+    names = t.use(0, 1)
+    asked_for_all(t, names, "")
+    what, where, command, _ = EVENTS[0]
+    t.happen(ATS, names[ATS], where, command)
+    t.vm.guest.sh(". /lib/vm.sh; for b in $(accels); do setpci -s $b COMMAND=6:6; done")
+    asked_for_all(t, names, f" after {what}")
+    good, report = t.vm.engine_selftest()
+    t.check(good, "DMA to the guest's RAM works", report)
+
+
+def asked_for_all(t, names, when):
+    """Copies by the accelerator with ATS, and what it asked meanwhile"""
+    event = "cxl_type2_engine_translated"
+    base = t.get(ATS, "cxl-base")
+    with open(t.vm.qemu_log) as log:
+        log.seek(0, os.SEEK_END)
+        t.vm.qmp("trace-event-set-state", name=event, enable=True)
+        try:
+            copy(t, names, f" with ATS{when}", by=ATS)
+        finally:
+            t.vm.qmp("trace-event-set-state", name=event, enable=False)
+        asked = re.findall(event + r" \S+ (0x\w+) hpa 0x\w+ dpa (0x\w+)", log.read())
+    # Address in the guest; and in the device's memory, or all ones
+    asked = [(int(address, 0), int(dpa, 0)) for address, dpa in asked]
+    own = (ATS + 1) * COPIED
+    t.check([(base + dpa, dpa) for dpa in range(own, own + COPIED, PAGE)] ==
+            [(address, dpa) for address, dpa in asked if dpa != 2 ** 64 - 1],
+            f"each page of its own memory it knew as that{when}", asked)
+    t.check(len(asked) == 3 * COPIED // PAGE, f"it asked for each page of the three copies{when}", len(asked))
 
 
 def viommu(t, iommufd):
@@ -162,4 +201,4 @@ def narrow_iommu(t):
             "one warning says that it is not mapped for DMA", said)
 
 
-SCENARIOS = [dma_type1, dma_iommufd, viommu_type1, viommu_iommufd, struct_pages, leaves, narrow_iommu]
+SCENARIOS = [dma_type1, dma_iommufd, ats, viommu_type1, viommu_iommufd, struct_pages, leaves, narrow_iommu]

@@ -14,6 +14,7 @@ SIZE = 256 << 20
 GIB = 1 << 30
 BYTES = 2 << 20             # of the pattern that proves where memory is
 LARGE, LARGE_GIB = 4, 4     # which accelerator of the host VM has more, and how much
+ATS = 1                     # and which has ATS
 
 # In a guest, beside root port rp0
 PORT1 = port(1)
