@@ -65,7 +65,7 @@ STAGES = [
           "tests/vm-run test tool", ("image",)),
     Stage("metal", "how CPU caches are flushed without a sign of a hypervisor", (0.8,), 600,
           "tests/vm-run test metal", ("image",)),
-    Stage("nested", "guests with devices in every arrangement, hotplug, DMA", (7,), 2700,
+    Stage("nested", "guests with devices in every arrangement, hotplug, DMA", (9,), 2700,
           "tests/nested.py", ("image",)),
     Stage("demo", "the whole chain: a guest in the host VM, proof by content", (0.7,), 2700,
           "tests/demo.py --tap", ("image",), watched="tests/demo.py"),
