@@ -17,11 +17,14 @@
 
 /* Without a memory slot an extent is trapped, until there is one */
 G_GNUC_PRINTF(1, 0)
-static void run_limit(const char *args)
+static void run_limit(const char *args, bool kvm)
 {
     const Extent pair[] = { { 4 * BLOCK, BLOCK }, { 5 * BLOCK, BLOCK } };
     CXLTest t;
     Dcd d = boot_one(&t, args);
+
+    /* not another accelerator in its place */
+    g_assert(runs_kvm(&t) == kvm);
 
     /* one for both halves of a backend, side by side */
     backend_add(&t, 1, 2 * BLOCK);
@@ -56,13 +59,13 @@ static void run_limit(const char *args)
 
 static void test_limit(void)
 {
-    run_limit(TWO_SLOTS);
+    run_limit(TWO_SLOTS, false);
 }
 
 /* As KVM has them. No CPU runs: not every /dev/kvm can run what starts here */
 static void test_kvm(void)
 {
-    run_limit(TWO_SLOTS "-accel kvm -S");
+    run_limit(TWO_SLOTS "-accel kvm -S", true);
 }
 
 /*

@@ -333,6 +333,15 @@ void assert_status(CXLTest *t, const char *id, const char *expected)
     g_assert_cmpstr(s, ==, expected);
 }
 
+bool runs_kvm(CXLTest *t)
+{
+    QDict *rsp = qtest_qmp(t->qts, "{'execute': 'query-kvm'}");
+    bool enabled = qdict_get_bool(qdict_get_qdict(rsp, "return"), "enabled");
+
+    qobject_unref(rsp);
+    return enabled;
+}
+
 /*
  * Whether the CPU finds @offset of m@backend at @addr, for @len bytes, as
  * memory: in one slot of KVM, where that runs. With @len 0, whether there is
@@ -345,7 +354,6 @@ bool is_direct(CXLTest *t, uint64_t addr, uint64_t len,
     char *view = strstr(views, "Root memory region: system");
     char *end, *line, *save;
     uint64_t first, last, at;
-    bool kvm;
     unsigned n;
 
     g_assert_nonnull(view);
@@ -353,7 +361,6 @@ bool is_direct(CXLTest *t, uint64_t addr, uint64_t len,
     if (end) {
         *end = '\0';
     }
-    kvm = strstr(view, " KVM");
     for (line = strtok_r(view, "\r\n", &save); line;
          line = strtok_r(NULL, "\r\n", &save)) {
         at = 0;
@@ -363,7 +370,7 @@ bool is_direct(CXLTest *t, uint64_t addr, uint64_t len,
         }
         if (!len || (n == backend && addr >= first && addr + len - 1 <= last &&
                      at + (addr - first) == offset)) {
-            return !kvm || strstr(line, " KVM");
+            return !runs_kvm(t) || strstr(line, " KVM");
         }
     }
     return false;

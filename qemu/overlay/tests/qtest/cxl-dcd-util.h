@@ -125,6 +125,7 @@ char *release(CXLTest *t, const char *id, const char *policy,
               unsigned region, const char *how);
 char *status(CXLTest *t, const char *id);
 void assert_status(CXLTest *t, const char *id, const char *expected);
+bool runs_kvm(CXLTest *t);
 bool is_direct(CXLTest *t, uint64_t addr, uint64_t len,
                unsigned backend, uint64_t offset);
 

@@ -43,7 +43,9 @@ static void start_ras(RASTest *r)
     start(t, MACHINE PXB RP(0) FILEMEM(0, "256M") TYPE2(0, "rp0"));
     r->ras = find_component(t, setup_endpoint(t, 0), CAP_RAS);
     r->aer = cfg(13, 0, find_ext_cap(t, 13, PCI_EXT_CAP_ID_ERR));
+    g_assert_cmphex(r->aer, !=, cfg(13, 0, 0));
     r->root = cfg(HB_BUS, 0, find_ext_cap(t, HB_BUS, PCI_EXT_CAP_ID_ERR));
+    g_assert_cmphex(r->root, !=, cfg(HB_BUS, 0, 0));
 
     devctl = cfg(13, 0, find_cap(t, 13, 0, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL);
     qtest_writew(t->qts, devctl, PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |
