@@ -49,6 +49,15 @@ def copy(t, names, when, works=True, by=0):
                     f"DMA by accel{by}{when}, {what}: refused, as documented", f"status {status}")
 
 
+def after(t, names, numbers, event):
+    """Cause one of EVENTS on these accelerators, and enable their DMA again; " after" what that was"""
+    what, where, command, _ = event
+    for n in numbers:
+        t.happen(n, names[n], where, command)
+    t.vm.guest.sh(". /lib/vm.sh; for b in $(accels); do setpci -s $b COMMAND=6:6; done")
+    return f" after {what}"
+
+
 STRUCT_PAGES = "/sys/module/vfio_cxl_pci/parameters/struct_pages"
 TYPE1 = "/sys/module/vfio_cxl_pci/parameters/unsafe_type1_dma"
 
@@ -69,11 +78,8 @@ def dma_iommufd(t):
     """The same with iommufd, by dma-buf; again after each event that takes the memory away"""
     t.start(*PORT1, at=BOTH, iommufd=True)
     names = copies(t)
-    for what, where, command, _ in EVENTS:
-        for n in (0, 1):
-            t.happen(n, names[n], where, command)
-        t.vm.guest.sh(". /lib/vm.sh; for b in $(accels); do setpci -s $b COMMAND=6:6; done")
-        copy(t, names, f" after {what}")
+    for event in EVENTS:
+        copy(t, names, after(t, names, (0, 1), event))
     good, report = t.vm.engine_selftest()
     t.check(good, "DMA to the guest's RAM works", report)
     t.reset()
@@ -85,10 +91,7 @@ def ats(t):
     t.start(*PORT1, at=BOTH, iommufd=True)
     names = t.use(0, 1)
     asked_for_all(t, names, "")
-    what, where, command, _ = EVENTS[0]
-    t.happen(ATS, names[ATS], where, command)
-    t.vm.guest.sh(". /lib/vm.sh; for b in $(accels); do setpci -s $b COMMAND=6:6; done")
-    asked_for_all(t, names, f" after {what}")
+    asked_for_all(t, names, after(t, names, (ATS,), EVENTS[0]))
     good, report = t.vm.engine_selftest()
     t.check(good, "DMA to the guest's RAM works", report)
 

@@ -28,6 +28,13 @@ uncommit() { devmem $((hdm + 0x20)) 32 0; }
 control() { devmem $((hdm + 0x20)); }
 """
 
+
+def toggles(times):
+    """One of EVENTS"""
+    return (f"Memory Space off and on by the guest, {times} times", "guest",
+            f"for i in $(seq {times}); do setpci -s $b COMMAND=0:2; setpci -s $b COMMAND=2:2; done", False)
+
+
 # What takes the memory away, or might be expected to: by whom, in which machine ($b
 # is the device there), and whether a CPU that uses it meanwhile may notice
 EVENTS = [
@@ -38,9 +45,7 @@ EVENTS = [
      True),
     ("D3hot and back by the guest", "guest",
      "setpci -s $b CAP_PM+4.w=3; sleep 0.5; setpci -s $b CAP_PM+4.w=0; sleep 0.1", True),
-    # Often, as a busy guest of two CPUs under emulated SVM is what two of QEMU's faults need.
-    ("Memory Space off and on by the guest, 60 times", "guest",
-     "for i in $(seq 60); do setpci -s $b COMMAND=0:2; setpci -s $b COMMAND=2:2; done", False),
+    toggles(3),
     ("a reset by the host, behind QEMU's back", "host", "echo 1 >/sys/bus/pci/devices/$b/reset", True),
 ]
 
@@ -106,7 +111,8 @@ def touched(t):
     """A second CPU reads and writes the memory while it goes away and comes back"""
     t.start("-smp", "2", at=ONE)
     base = t.get(0, "cxl-base")
-    for what, where, command, notices in EVENTS:
+    # Often, as a busy guest of two CPUs under emulated SVM is what two of QEMU's faults need.
+    for what, where, command, notices in (*EVENTS, toggles(60)):
         name = t.bind()[base]
         t.vm.guest.sh(f"taskset 2 toucher /dev/{name} /tmp/touched >/dev/null 2>&1 </dev/null & echo $! >/tmp/toucher; sleep 0.5")
         t.happen(0, name, where, command)
